@@ -1,0 +1,67 @@
+"""Embedding files: one HDF5 per class, a group per variant, a dataset per layer."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from pointspider.storage import Group, InputError, read_hdf5, write_hdf5
+
+
+def write_embeddings(
+    path: str | Path,
+    variants: Iterable[tuple[str, Sequence[str], Mapping[str, np.ndarray]]],
+    model: str,
+    preset: str,
+) -> None:
+    """Write the embeddings of one class.
+
+    Args:
+        path: the HDF5 file.
+        variants: (variant, cloud ids (n,), {layer: (n, D) float32}) one by one.
+        model, preset: what produced the rows; stored as attributes of every group.
+    """
+    write_hdf5(
+        path,
+        (
+            (
+                variant,
+                Group(
+                    {"cloud_id": np.asarray(cloud_ids, dtype=object), **layers},
+                    {"model": model, "preset": preset, "layers": ",".join(layers)},
+                ),
+            )
+            for variant, cloud_ids, layers in variants
+        ),
+    )
+
+
+def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence[str]) -> np.ndarray:
+    """The rows of `cloud_ids` in their order, gathered from the class files `paths`.
+
+    Returns:
+        (n, D) float32.
+
+    Raises:
+        InputError: a file is broken, lacks the layer or holds NaN or inf; an id is in no file; widths differ.
+    """
+    rows: dict[str, np.ndarray] = {}
+    for path in paths:
+        for variant, group in read_hdf5(path).items():
+            if layer not in group.arrays:
+                raise InputError(
+                    f"{path}: {variant} has no layer '{layer}'; it has {group.attributes.get('layers')}."
+                )
+            values = group.arrays[layer]
+            if not np.isfinite(values).all():
+                raise InputError(f"{path}: {variant}/{layer} holds NaN or inf. Delete it and run again.")
+            rows.update(zip(group.arrays["cloud_id"].tolist(), values, strict=True))
+    missing = [name for name in cloud_ids if name not in rows]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(cloud_ids)} clouds have no '{layer}' embedding, e.g. {missing[0]}."
+        )
+    widths = {rows[name].shape for name in cloud_ids}
+    if len(widths) > 1:
+        raise InputError(f"embeddings of layer '{layer}' differ in width: {sorted(widths)}.")
+    return np.stack([rows[name] for name in cloud_ids]).astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""Measures: zero-shot accuracy, alignment, and the intervals that go with them."""

@@ -1,0 +1,1 @@
+"""Mappers from point-cloud embeddings to image embeddings: model, training, baselines."""
