@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pointspider.storage import Group, InputError, read_hdf5, write_hdf5
+from pointspider.errors import InputError
+from pointspider.storage import Group, read_hdf5, write_hdf5
 
 
 def write_embeddings(

@@ -18,9 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-
-class InputError(ValueError):
-    """Something the user can mend: the message names the file or key, what is wrong and what to do."""
+from pointspider.errors import InputError
 
 
 @contextmanager

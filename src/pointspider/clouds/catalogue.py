@@ -1,6 +1,9 @@
 """Names: ModelNet40's classes, ModelNet40-C's variants, and the identity of a cloud."""
 
+from pathlib import Path
 from typing import NamedTuple
+
+from pointspider.errors import InputError
 
 #: ModelNet40's 40 classes in label order (alphabetical); underscores as in the dataset.
 MODELNET40_CLASSES = (
@@ -34,3 +37,31 @@ def variants(corruptions: list[str], severities: list[int]) -> list[Variant]:
 def cloud_id(class_name: str, variant: Variant, object_name: str) -> str:
     """The one name of a cloud, and its path below `renders/`: `<class>/<variant>/<object>`."""
     return f"{class_name}/{variant}/{object_name}"
+
+
+def class_names(settings: dict) -> list[str]:
+    """The classes of a run, sorted: those of the source, or the ones that `clouds.classes` names.
+
+    Args:
+        settings: section `clouds` of the resolved parameters.
+
+    Raises:
+        InputError: the folder does not exist or has no sub-folders; a named class does not exist.
+    """
+    known = list(MODELNET40_CLASSES)
+    if settings["source"] == "folder":
+        directory = Path(settings["directory"] or "")
+        if not settings["directory"] or not directory.is_dir():
+            raise InputError(
+                f"clouds.directory: '{settings['directory']}' is not a directory; the source 'folder' wants one "
+                "with a sub-folder of clouds per class."
+            )
+        known = sorted(path.name for path in directory.iterdir() if path.is_dir() and path.name[0] != ".")
+        if not known:
+            raise InputError(f"{directory}: has no sub-folders; put the clouds of each class into one.")
+    if settings["classes"] == "all":
+        return known
+    unknown = sorted(set(settings["classes"]) - set(known))
+    if unknown:
+        raise InputError(f"clouds.classes: {', '.join(unknown)} not in the source; it has {', '.join(known)}.")
+    return sorted(settings["classes"])

@@ -1,0 +1,34 @@
+# PointSpider: from nothing to Tables I-III.
+#
+#   snakemake --cores all                         the preset of params.yaml
+#   snakemake --cores all --config preset=paper   the paper
+#
+# The graph: data -> render -> encoders -> embed -> map -> tables, one file of rules for each phase below
+# workflow/rules/, with Table I's measurements beside them in render.smk. Every phase has a target rule of
+# its own (data, render, encoders, embed, map, speed, select), which dvc.yaml calls.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "params.yaml"
+
+
+include: "workflow/rules/common.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    input:
+        rules_tables(),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/render.smk"
+include: "workflow/rules/encoders.smk"
+include: "workflow/rules/embed.smk"
+include: "workflow/rules/map.smk"
+include: "workflow/rules/tables.smk"

@@ -1,0 +1,95 @@
+"""params.yaml: validated against its schema, and resolved for one preset."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+
+import jsonschema
+import yaml
+
+from pointspider.errors import InputError
+
+
+def load(path: str | Path, schema_path: str | Path) -> dict:
+    """Read, validate and resolve a params.yaml.
+
+    Raises:
+        InputError: unreadable file, or what `resolve` raises.
+    """
+    try:
+        config = yaml.safe_load(Path(path).read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise InputError(f"{path}: cannot be read as YAML ({error}).") from error
+    return resolve(config, schema_path)
+
+
+def resolve(config: Mapping, schema_path: str | Path) -> dict:
+    """The parameters of the chosen preset: the top level with `presets.<preset>` merged into it.
+
+    Every preset is validated, so that a typing error in the one not in use is found too.
+
+    Args:
+        config: the content of params.yaml, command-line overrides included.
+        schema_path: params.schema.yaml, which describes the resolved parameters.
+
+    Returns:
+        A nested dict without `presets`.
+
+    Raises:
+        InputError: a key is unknown, missing, of the wrong type or range, or stands both at the top level
+            and in a preset; the preset does not exist. The message gives the key's path.
+    """
+    presets = config.get("presets") or {}
+    if config.get("preset") not in presets:
+        raise InputError(
+            f"params.yaml: preset: '{config.get('preset')}' does not exist; choose one of {sorted(presets)}."
+        )
+    schema = yaml.safe_load(Path(schema_path).read_text())
+    common = {key: value for key, value in config.items() if key != "presets"}
+    resolved = {}
+    for name, own in presets.items():
+        resolved[name] = _merge(common, own or {}, preset=name)
+        resolved[name]["preset"] = name
+        for error in jsonschema.Draft202012Validator(schema).iter_errors(resolved[name]):
+            raise InputError(f"params.yaml: {_explain(error, own or {}, name)}")
+    return resolved[config["preset"]]
+
+
+def _merge(common: Mapping, own: Mapping, preset: str, path: tuple[str, ...] = ()) -> dict:
+    merged = {key: _merge(value, {}, preset) if isinstance(value, Mapping) else value for key, value in common.items()}
+    for key, value in own.items():
+        here = (*path, key)
+        if key not in common:
+            merged[key] = value
+        elif isinstance(value, Mapping) and isinstance(common[key], Mapping):
+            merged[key] = _merge(common[key], value, preset, here)
+        else:
+            raise InputError(
+                f"params.yaml: {'.'.join(here)} stands both at the top level and in presets.{preset}; keep one of them."
+            )
+    return merged
+
+
+def _explain(error: jsonschema.ValidationError, own: Mapping, preset: str) -> str:
+    """One line for a schema error, with the key's path as it is written in params.yaml."""
+    if error.validator == "additionalProperties":
+        known = error.schema.get("properties", {})
+        unknown = next(key for key in error.instance if key not in known)
+        close = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known keys: {', '.join(sorted(known))}."
+        return f"{_path([*error.absolute_path, unknown], own, preset)}: unknown key; {hint}"
+    if error.validator == "required":
+        missing = next(key for key in error.validator_value if key not in error.instance)
+        return f"{_path([*error.absolute_path, missing], own, preset)}: missing."
+    wanted = error.schema.get("description", "")
+    return f"{_path(error.absolute_path, own, preset)}: {error.message}" + (f" ({wanted})" if wanted else "")
+
+
+def _path(keys: list, own: Mapping, preset: str) -> str:
+    """`keys` joined by dots, below `presets.<preset>` if the value stands there."""
+    node: object = own
+    for key in keys:
+        if not isinstance(node, Mapping) or key not in node:
+            return ".".join(map(str, keys))
+        node = node[key]
+    return ".".join(map(str, ["presets", preset, *keys]))

@@ -1,0 +1,122 @@
+"""The picture that POINTSPIDER renders of a point cloud: one source of its geometry for every renderer.
+
+The paper renders with PointVisualizaiton (https://github.com/qizekun/PointVisualizaiton, MIT; its spelling),
+whose `main.py`, `utils.py` and `render.py` define what this module states: how points are placed and
+coloured, and the floor, light and camera around them.
+"""
+
+import mitsuba as mi
+import numpy as np
+
+from pointspider.storage import InputError
+
+# Every number is PointVisualizaiton's: the scene in `utils.py` (`get_xml`), the defaults in `main.py`.
+RADIUS = 0.025  # of a point's sphere; the cloud's longest side is 1
+CONTRAST = 0.0004  # least colour component before normalisation
+BOTTOM = -0.25  # height of the lowest point
+FLOOR_HEIGHT = -0.3
+FLOOR_SCALE = (100, 100, 2)  # half-widths of the rectangle
+FLOOR_ROUGHNESS = 0.05  # GGX alpha
+FLOOR_IOR = 1.46
+LIGHT_ORIGIN = (-4, 4, 20)  # it faces the scene's origin
+LIGHT_HALF_WIDTH = 10
+LIGHT_RADIANCE = 6
+CAMERA_ORIGIN = (2.75, 2.75, 2.75)  # it looks at the scene's origin, z up
+FIELD_OF_VIEW = 25  # degrees
+RESOLUTION = 800  # pixels, width = height
+SAMPLES_PER_PIXEL = 256
+
+
+def place(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Standardise and colour a cloud as the reference does.
+
+    The bounding box is centred and its longest side scaled to 1; a point's colour is its position in that
+    box; then the depth is mirrored, the cloud is set above the floor, and y up becomes z up.
+
+    Args:
+        points: (N, 3), y up; any real or integer type and any scale.
+
+    Returns:
+        Sphere centres (N, 3) float32 in scene coordinates (z up), and linear RGB colours (N, 3) float32,
+        each of unit length.
+
+    Raises:
+        InputError: another shape, no points, NaN or inf, or all points the same.
+    """
+    points = np.asarray(points)
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
+        raise InputError(f"a cloud is (N, 3) numbers, not {points.shape} {points.dtype}.")
+    if len(points) == 0:
+        raise InputError("the cloud has no points.")
+    points = points.astype(np.float64)
+    if not np.isfinite(points).all():
+        bad = int((~np.isfinite(points)).any(axis=1).sum())
+        raise InputError(f"{bad} of {len(points)} points hold NaN or inf. Remove them from the cloud.")
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = (high - low).max()
+    if side == 0:
+        raise InputError(f"all {len(points)} points are the same; a picture needs two that differ.")
+
+    standard = (points - (low + high) / 2) / side  # within [-0.5, 0.5]
+    colours = np.clip(standard + 0.5, CONTRAST, 1)
+    colours /= np.linalg.norm(colours, axis=1, keepdims=True)
+
+    x, y, z = standard.T
+    centres = np.stack([-z, x, y - y.min() + BOTTOM], axis=1)
+    return centres.astype(np.float32), colours.astype(np.float32)
+
+
+def surroundings() -> dict:
+    """The floor and the light, as entries of a Mitsuba scene dictionary."""
+    transform = mi.ScalarTransform4f
+    return {
+        "floor": {
+            "type": "rectangle",
+            "to_world": transform().translate([0, 0, FLOOR_HEIGHT]) @ transform().scale(FLOOR_SCALE),
+            "bsdf": {
+                "type": "roughplastic",
+                "distribution": "ggx",
+                "alpha": FLOOR_ROUGHNESS,
+                "int_ior": FLOOR_IOR,
+                "diffuse_reflectance": {"type": "rgb", "value": 1.0},
+            },
+        },
+        "light": {
+            "type": "rectangle",
+            "to_world": transform().look_at(LIGHT_ORIGIN, [0, 0, 0], [0, 0, 1])
+            @ transform().scale([LIGHT_HALF_WIDTH, LIGHT_HALF_WIDTH, 1]),
+            "emitter": {"type": "area", "radiance": {"type": "rgb", "value": LIGHT_RADIANCE}},
+        },
+    }
+
+
+def camera(resolution: int, samples_per_pixel: int, sampler: str, pixel_filter: str) -> dict:
+    """The camera as a Mitsuba sensor dictionary.
+
+    Args:
+        resolution: width and height in pixels.
+        samples_per_pixel: samples of each pixel.
+        sampler: a Mitsuba sampler's name.
+        pixel_filter: a Mitsuba reconstruction filter's name.
+    """
+    return {
+        "type": "perspective",
+        "fov": FIELD_OF_VIEW,
+        "near_clip": 0.1,
+        "far_clip": 100.0,
+        "to_world": mi.ScalarTransform4f().look_at(CAMERA_ORIGIN, [0, 0, 0], [0, 0, 1]),
+        "sampler": {"type": sampler, "sample_count": samples_per_pixel},
+        "film": {
+            "type": "hdrfilm",
+            "width": resolution,
+            "height": resolution,
+            "pixel_format": "rgb",
+            "rfilter": {"type": pixel_filter},
+        },
+    }
+
+
+def to_srgb(linear: np.ndarray) -> np.ndarray:
+    """Linear RGB (H, W, 3) float to sRGB (H, W, 3) uint8, values beyond 1 clipped to white."""
+    bitmap = mi.Bitmap(np.ascontiguousarray(linear, dtype=np.float32), mi.Bitmap.PixelFormat.RGB)
+    return np.array(bitmap.convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.UInt8, srgb_gamma=True))

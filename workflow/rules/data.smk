@@ -1,0 +1,69 @@
+# Clouds and manifests.
+#
+# INPUTS    params: clouds, alignment, roulette, seeds; the folder's or the release's files
+# OUTPUTS   objects.csv                  every object: class, object, role
+#           manifests/<name>.csv         which clouds are used for what
+#           clouds/<class>.h5            those clouds, a group per variant
+# STEPS     list_objects -> draw_manifests -> build_clouds (one job per class)
+
+
+rule list_objects:
+    input:
+        source_files(),
+        code=code("clouds", "seeding.py", "storage.py"),
+    output:
+        f"{RESULTS}/objects.csv",
+    params:
+        clouds=PARAMS["clouds"],
+        seed=PARAMS["seeds"]["objects"],
+    log:
+        f"{LOGS}/list_objects.log",
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/list_objects.py"
+
+
+rule draw_manifests:
+    input:
+        objects=rules.list_objects.output[0],
+        code=code("clouds", "seeding.py", "storage.py"),
+    output:
+        **{name: f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS},
+    params:
+        corruptions=PARAMS["clouds"]["corruptions"],
+        severities=PARAMS["clouds"]["severities"],
+        encoder_variants=PARAMS["clouds"]["encoder_variants"],
+        alignment={key: PARAMS["alignment"][key] for key in ("clouds", "split")},
+        repeats=PARAMS["roulette"]["repeats"],
+        seeds={key: PARAMS["seeds"][key] for key in ("alignment", "split", "roulette", "encoders")},
+    log:
+        f"{LOGS}/draw_manifests.log",
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/draw_manifests.py"
+
+
+rule build_clouds:
+    input:
+        manifests=rules.draw_manifests.output,
+        code=code("clouds", "seeding.py", "storage.py"),
+    output:
+        f"{RESULTS}/clouds/{{class_name}}.h5",
+    params:
+        clouds=PARAMS["clouds"],
+        seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
+    log:
+        f"{LOGS}/build_clouds/{{class_name}}.log",
+    conda:
+        "../../envs/report.yaml"
+    script:
+        "../scripts/build_clouds.py"
+
+
+rule data:
+    input:
+        rules.list_objects.output,
+        rules.draw_manifests.output,
+        expand(rules.build_clouds.output, class_name=CLASSES),

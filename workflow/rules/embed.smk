@@ -1,0 +1,54 @@
+# Embeddings of every cloud, render and prompt.
+#
+# INPUTS    clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
+# OUTPUTS   embeddings/points/<class>.h5           PointNet's global feature
+#           embeddings/images/<clip>/<class>.h5    layers pooled and projected
+#           embeddings/prompts/<clip>.h5           one prompt per class
+# STEPS     embed_points, embed_images (one job per model: loading it costs more than embedding a class)
+
+
+rule embed_points:
+    input:
+        clouds=expand(rules.build_clouds.output, class_name=CLASSES),
+        weights=point_weights(),
+        code=code("encoders/pointnet.py", "embeddings.py", "storage.py"),
+    output:
+        expand(f"{RESULTS}/embeddings/points/{{class_name}}.h5", class_name=CLASSES),
+    params:
+        encoder=PARAMS["encoders"]["points"],
+        preset=PARAMS["preset"],
+    log:
+        f"{LOGS}/embed_points.log",
+    conda:
+        "../../envs/learn.yaml"
+    threads: workflow.cores
+    script:
+        "../scripts/embed_points.py"
+
+
+rule embed_images:
+    input:
+        clouds=expand(rules.build_clouds.output, class_name=CLASSES),
+        renders=expand(rules.render_class.output, class_name=CLASSES),
+        weights=clip_weights,
+        code=code("encoders/clip.py", "embeddings.py", "storage.py"),
+    output:
+        images=expand(f"{RESULTS}/embeddings/images/{{{{clip}}}}/{{class_name}}.h5", class_name=CLASSES),
+        prompts=f"{RESULTS}/embeddings/prompts/{{clip}}.h5",
+    params:
+        clip=clip_settings,
+        zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
+        preset=PARAMS["preset"],
+    log:
+        f"{LOGS}/embed_images/{{clip}}.log",
+    conda:
+        "../../envs/learn.yaml"
+    threads: workflow.cores
+    script:
+        "../scripts/embed_images.py"
+
+
+rule embed:
+    input:
+        rules.embed_points.output,
+        expand(rules.embed_images.output, clip=CLIPS),

@@ -1,0 +1,74 @@
+# Renders, and how fast they are made (Table I's measurements).
+#
+# INPUTS    clouds/<class>.h5; params: render, speed
+# OUTPUTS   variants.json                which Mitsuba variants work on this machine, and which is used
+#           renders/<class>/             <corruption>_<severity>/<object>.png, every cloud of the class
+#           speed.csv                    reference procedure and ours, every variant
+# STEPS     probe_variants -> render_class (one job, one warm process per class)
+#           probe_variants -> measure_speed (alone on the machine)
+
+
+rule probe_variants:
+    input:
+        code=code("render/variants.py", "storage.py"),
+    output:
+        f"{RESULTS}/variants.json",
+    params:
+        variant=PARAMS["render"]["variant"],
+    log:
+        f"{LOGS}/probe_variants.log",
+    conda:
+        "../../envs/render.yaml"
+    script:
+        "../scripts/probe_variants.py"
+
+
+rule render_class:
+    input:
+        clouds=rules.build_clouds.output[0],
+        variants=rules.probe_variants.output[0],
+        code=code("render", "storage.py"),
+    output:
+        directory(f"{RESULTS}/renders/{{class_name}}"),
+    params:
+        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
+        seed=PARAMS["seeds"]["render"],
+    log:
+        f"{LOGS}/render_class/{{class_name}}.log",
+    conda:
+        "../../envs/render.yaml"
+    # Two one-thread processes outrun one two-thread process by 1.4: Snakemake's cores are processes.
+    threads: 1
+    script:
+        "../scripts/render_class.py"
+
+
+rule measure_speed:
+    input:
+        clouds=expand(rules.build_clouds.output, class_name=CLASSES[0]),
+        variants=rules.probe_variants.output[0],
+        code=code("render", "storage.py"),
+    output:
+        f"{RESULTS}/speed.csv",
+    params:
+        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
+        speed=PARAMS["speed"],
+        seed=PARAMS["seeds"]["render"],
+    log:
+        f"{LOGS}/measure_speed.log",
+    conda:
+        "../../envs/render.yaml"
+    # All cores, so that nothing else runs beside a measurement.
+    threads: workflow.cores
+    script:
+        "../scripts/measure_speed.py"
+
+
+rule render:
+    input:
+        expand(rules.render_class.output, class_name=CLASSES),
+
+
+rule speed:
+    input:
+        rules.measure_speed.output,
