@@ -1,6 +1,5 @@
 """The paper's own rendering procedure, kept as the standard that the fast renderer is measured against."""
 
-import mitsuba as mi
 import numpy as np
 
 from pointspider.render.scene import (
@@ -10,7 +9,6 @@ from pointspider.render.scene import (
     camera,
     place,
     surroundings,
-    to_srgb,
 )
 
 
@@ -38,6 +36,8 @@ def render_reference(
     Raises:
         InputError: the cloud cannot be drawn; see `scene.place`.
     """
+    import mitsuba as mi
+
     centres, colours = place(points)
     spheres = {
         f"point_{index}": {
@@ -57,4 +57,7 @@ def render_reference(
             **spheres,
         }
     )
-    return to_srgb(np.array(mi.render(scene, spp=samples_per_pixel, seed=seed)))
+    image = mi.render(scene, spp=samples_per_pixel, seed=seed)
+    return np.array(
+        mi.util.convert_to_bitmap(image)
+    )  # as `mi.util.write_bitmap` does: sRGB, dithered to 8 bit

@@ -5,7 +5,6 @@ whose `main.py`, `utils.py` and `render.py` define what this module states: how 
 coloured, and the floor, light and camera around them.
 """
 
-import mitsuba as mi
 import numpy as np
 
 from pointspider.storage import InputError
@@ -68,11 +67,12 @@ def place(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def surroundings() -> dict:
     """The floor and the light, as entries of a Mitsuba scene dictionary."""
-    transform = mi.ScalarTransform4f
+    from mitsuba import ScalarTransform4f as Transform
+
     return {
         "floor": {
             "type": "rectangle",
-            "to_world": transform().translate([0, 0, FLOOR_HEIGHT]) @ transform().scale(FLOOR_SCALE),
+            "to_world": Transform().translate([0, 0, FLOOR_HEIGHT]) @ Transform().scale(FLOOR_SCALE),
             "bsdf": {
                 "type": "roughplastic",
                 "distribution": "ggx",
@@ -83,8 +83,8 @@ def surroundings() -> dict:
         },
         "light": {
             "type": "rectangle",
-            "to_world": transform().look_at(LIGHT_ORIGIN, [0, 0, 0], [0, 0, 1])
-            @ transform().scale([LIGHT_HALF_WIDTH, LIGHT_HALF_WIDTH, 1]),
+            "to_world": Transform().look_at(LIGHT_ORIGIN, [0, 0, 0], [0, 0, 1])
+            @ Transform().scale([LIGHT_HALF_WIDTH, LIGHT_HALF_WIDTH, 1]),
             "emitter": {"type": "area", "radiance": {"type": "rgb", "value": LIGHT_RADIANCE}},
         },
     }
@@ -99,12 +99,14 @@ def camera(resolution: int, samples_per_pixel: int, sampler: str, pixel_filter: 
         sampler: a Mitsuba sampler's name.
         pixel_filter: a Mitsuba reconstruction filter's name.
     """
+    from mitsuba import ScalarTransform4f as Transform
+
     return {
         "type": "perspective",
         "fov": FIELD_OF_VIEW,
         "near_clip": 0.1,
         "far_clip": 100.0,
-        "to_world": mi.ScalarTransform4f().look_at(CAMERA_ORIGIN, [0, 0, 0], [0, 0, 1]),
+        "to_world": Transform().look_at(CAMERA_ORIGIN, [0, 0, 0], [0, 0, 1]),
         "sampler": {"type": sampler, "sample_count": samples_per_pixel},
         "film": {
             "type": "hdrfilm",
@@ -117,6 +119,14 @@ def camera(resolution: int, samples_per_pixel: int, sampler: str, pixel_filter: 
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:
-    """Linear RGB (H, W, 3) float to sRGB (H, W, 3) uint8, values beyond 1 clipped to white."""
-    bitmap = mi.Bitmap(np.ascontiguousarray(linear, dtype=np.float32), mi.Bitmap.PixelFormat.RGB)
-    return np.array(bitmap.convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.UInt8, srgb_gamma=True))
+    """Linear RGB to 8-bit sRGB (IEC 61966-2-1) without dither, values beyond 1 clipped to white.
+
+    Args:
+        linear: (H, W, 3) float.
+
+    Returns:
+        (H, W, 3) uint8.
+    """
+    linear = np.clip(linear, 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return (encoded * 255 + 0.5).astype(np.uint8)
