@@ -56,7 +56,10 @@ def resolve(config: Mapping, schema_path: str | Path) -> dict:
 
 
 def _merge(common: Mapping, own: Mapping, preset: str, path: tuple[str, ...] = ()) -> dict:
-    merged = {key: _merge(value, {}, preset) if isinstance(value, Mapping) else value for key, value in common.items()}
+    merged = {
+        key: _merge(value, {}, preset) if isinstance(value, Mapping) else value
+        for key, value in common.items()
+    }
     for key, value in own.items():
         here = (*path, key)
         if key not in common:

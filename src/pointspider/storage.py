@@ -52,7 +52,9 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_csv(path: str | Path, columns: Iterable[str] = (), text: Iterable[str] = ("object",)) -> pd.DataFrame:
+def read_csv(
+    path: str | Path, columns: Iterable[str] = (), text: Iterable[str] = ("object",)
+) -> pd.DataFrame:
     """Read a CSV that must hold `columns`; the columns in `text` are read as strings ("0003" stays "0003").
 
     Raises:

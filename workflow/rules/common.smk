@@ -45,9 +45,11 @@ def source_files():
 
 
 def point_weights():
-    """The point encoder's weights: what the workflow trains, or the file that the parameters name."""
-    encoder = PARAMS["encoders"]["points"]
-    return rules.train_points.output[0] if encoder["weights"] == "train" else encoder["weights"]
+    """The point encoder's weights if they are files here: what the workflow trains, or a checkpoint in place."""
+    weights = PARAMS["encoders"]["points"]["weights"]
+    if weights == "train":
+        return rules.train_points.output[0]
+    return weights if Path(weights).exists() else []
 
 
 def clip_settings(wildcards):
@@ -60,4 +62,4 @@ def clip_weights(wildcards):
     weights = clip_settings(wildcards)["weights"]
     if weights == "train":
         return rules.train_clip.output[0].format(clip=wildcards.clip)
-    return weights if Path(weights).is_dir() else []
+    return weights if Path(weights).exists() else []

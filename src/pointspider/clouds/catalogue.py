@@ -63,5 +63,7 @@ def class_names(settings: dict) -> list[str]:
         return known
     unknown = sorted(set(settings["classes"]) - set(known))
     if unknown:
-        raise InputError(f"clouds.classes: {', '.join(unknown)} not in the source; it has {', '.join(known)}.")
+        raise InputError(
+            f"clouds.classes: {', '.join(unknown)} not in the source; it has {', '.join(known)}."
+        )
     return sorted(settings["classes"])

@@ -1,0 +1,35 @@
+# Two commands: `make tables` (Tables I-III) and `make test`. Both create .venv from the lock when it is missing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: tables test lint sync lock
+
+tables: $(INSTALLED)
+	snakemake --cores all $(SNAKEMAKE_ARGS)
+
+test: $(INSTALLED) lint
+	pytest
+
+lint: $(INSTALLED)
+	ruff check . && ruff format --check .
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+
+# After `git clone` or `git pull`: fetch the results from the DVC remote and tell Snakemake that they are current.
+sync: $(INSTALLED)
+	dvc pull
+	test "$$(dvc status --json)" = "{}" || { dvc status; exit 1; }
+	snakemake --touch --forceall --cores 1
+
+# requirements.lock from pyproject.toml; wants uv.
+lock:
+	uv pip compile pyproject.toml --group dev --universal --generate-hashes --no-header --quiet --output-file requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@

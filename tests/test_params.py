@@ -1,0 +1,76 @@
+"""params.yaml: resolution of presets and the errors of bad ones."""
+
+import jsonschema
+import pytest
+import yaml
+from conftest import ROOT, SCHEMA
+
+from pointspider.errors import InputError
+from pointspider.params import load, resolve
+
+
+def test_both_presets_of_the_repository_are_valid(params):
+    embedded = load(ROOT / "params.yaml", SCHEMA)
+    paper = resolve({**params, "preset": "paper"}, SCHEMA)
+    assert embedded["clouds"]["source"] == "procedural"
+    assert paper["alignment"]["split"] == {"train": 2048, "test": 420}
+    assert len(paper["clouds"]["corruptions"]) * len(paper["clouds"]["severities"]) == 55
+    assert "presets" not in embedded
+
+
+def test_every_key_of_the_schema_is_described():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    def leaves(node, path):
+        for name, child in node.get("properties", {}).items():
+            if child.get("type") == "object":
+                assert child.get("additionalProperties") is not True, (*path, name)
+                yield from leaves(child, (*path, name))
+            else:
+                yield (*path, name)
+
+    assert ("mapper", "learning_rate") in set(leaves(schema, ()))
+
+
+def test_resolving_does_not_change_its_argument(params):
+    before = yaml.safe_dump(params)
+    resolve(params, SCHEMA)
+    assert yaml.safe_dump(params) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p: p["mapper"].update(epohcs=3), r"mapper\.epohcs: unknown key; did you mean 'epochs'"),
+        (lambda p: p.update(colour=1), r"colour: unknown key"),
+        (
+            lambda p: p["presets"]["paper"]["render"].update(samples=3),
+            r"presets\.paper\.render\.samples: unknown key; did you mean 'samples_per_pixel'",
+        ),
+        (lambda p: p["presets"]["paper"]["mapper"].pop("epochs"), r"mapper\.epochs: missing"),
+        (lambda p: p["mapper"].update(norm="batch"), r"mapper\.norm: 'batch' is not one of"),
+        (lambda p: p["mapper"].update(learning_rate="fast"), r"mapper\.learning_rate: 'fast' is not of type"),
+        (lambda p: p["clouds"].update(severities=[0]), r"clouds\.severities\.0: 0 is not one of"),
+        (
+            lambda p: p["mapper"].update(epochs=3),
+            r"mapper\.epochs stands both at the top level and in presets",
+        ),
+        (
+            lambda p: p.update(preset="quick"),
+            r"preset: 'quick' does not exist; choose one of \['embedded', 'paper'\]",
+        ),
+        (lambda p: p["zero_shot"].update(prompt="A model"), r"zero_shot\.prompt: 'A model' does not match"),
+    ],
+)
+def test_a_bad_parameter_is_refused_with_its_path(params, change, message):
+    change(params)
+    with pytest.raises(InputError, match=message):
+        resolve(params, SCHEMA)
+
+
+def test_a_broken_file_is_named(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("a: [1,")
+    with pytest.raises(InputError, match=r"params.yaml: cannot be read as YAML"):
+        load(path, SCHEMA)
