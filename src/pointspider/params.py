@@ -1,5 +1,6 @@
 """params.yaml: validated against its schema, and resolved for one preset."""
 
+import copy
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
@@ -56,10 +57,7 @@ def resolve(config: Mapping, schema_path: str | Path) -> dict:
 
 
 def _merge(common: Mapping, own: Mapping, preset: str, path: tuple[str, ...] = ()) -> dict:
-    merged = {
-        key: _merge(value, {}, preset) if isinstance(value, Mapping) else value
-        for key, value in common.items()
-    }
+    merged = copy.deepcopy(dict(common))
     for key, value in own.items():
         here = (*path, key)
         if key not in common:
@@ -68,7 +66,8 @@ def _merge(common: Mapping, own: Mapping, preset: str, path: tuple[str, ...] = (
             merged[key] = _merge(common[key], value, preset, here)
         else:
             raise InputError(
-                f"params.yaml: {'.'.join(here)} stands both at the top level and in presets.{preset}; keep one of them."
+                f"params.yaml: {'.'.join(here)} stands both at the top level and in presets.{preset}; "
+                "keep one of them."
             )
     return merged
 

@@ -53,8 +53,8 @@ def class_names(settings: dict) -> list[str]:
         directory = Path(settings["directory"] or "")
         if not settings["directory"] or not directory.is_dir():
             raise InputError(
-                f"clouds.directory: '{settings['directory']}' is not a directory; the source 'folder' wants one "
-                "with a sub-folder of clouds per class."
+                f"clouds.directory: '{settings['directory']}' is not a directory; the source "
+                "'folder' wants one with a sub-folder of clouds per class."
             )
         known = sorted(path.name for path in directory.iterdir() if path.is_dir() and path.name[0] != ".")
         if not known:
