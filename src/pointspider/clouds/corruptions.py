@@ -1,0 +1,373 @@
+"""ModelNet40-C's sixteen corruptions at five severities, for many clouds at once.
+
+Definitions and constants are those of the benchmark's generator (Sun et al. 2022, "Benchmarking Robustness of
+3D Point Cloud Recognition Against Common Corruptions"; github.com/jiachens/ModelNet40-C, data/generate_c.py,
+distortion.py, occlusion.py), which states them for clouds of N = 1024 points; the three distortions are those
+of PyGeM (github.com/mathLab/PyGeM), on which the generator builds. Counts of points scale with N.
+
+Every object has its own random stream, named by (object, corruption, severity): a cloud comes out the same
+byte for byte alone, in a batch, in any order and in any process. The draws are made object by object, the
+arithmetic is done on all clouds together.
+
+B clouds, N points; arrays are float64 until the end. Frame: y up.
+"""
+
+import difflib
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pointspider.clouds import raycasting
+from pointspider.clouds.catalogue import CLEAN, Variant
+from pointspider.errors import InputError
+from pointspider.seeding import generator
+
+if TYPE_CHECKING:
+    import trimesh
+
+Streams = Sequence[np.random.Generator]
+
+
+def corrupt(
+    variant: Variant,
+    pools: Sequence[np.ndarray],
+    meshes: "Sequence[trimesh.Trimesh | None]",
+    keys: Sequence[str],
+    seed: int,
+    points: int = 1024,
+) -> np.ndarray:
+    """Make one variant of B objects.
+
+    A variant starts from `points` points that `sample` draws from the object's pool (density_inc: twice as
+    many); occlusion and lidar look at the object's mesh instead.
+
+    Args:
+        variant: what to make; the clean cloud is the drawn points themselves.
+        pools: B arrays (P, 3), P >= 1; the sizes may differ. Within [-1, 1]^3 (maximum radius 1).
+        meshes: B meshes in the frame of the points, or None; read only by occlusion and lidar.
+        keys: B names, "<class>/<object>": with `seed` they fix every draw.
+        seed: `seeds.corruptions`.
+        points: N, points per clean cloud.
+
+    Returns:
+        (B, M, 3) float32, M depending on the variant.
+
+    Raises:
+        InputError: no such corruption or severity; a mesh is needed and missing, or cannot be seen.
+    """
+    streams = [generator(seed, key, *variant) for key in keys]
+    if variant == CLEAN:
+        return sample(pools, streams, points).astype(np.float32)
+    check(variant)
+    corruption = CORRUPTIONS[variant.corruption]
+    strength = corruption.strengths[variant.severity - 1]
+    if corruption.needs_mesh:
+        _require_meshes(variant, meshes, keys)
+        views = zip(meshes, streams, keys, strict=True)
+        clouds = np.stack([corruption.apply(*view, strength, points) for view in views])
+    else:
+        clouds = corruption.apply(sample(pools, streams, corruption.pool * points), streams, strength)
+    return (normalize(clouds) if corruption.normalizes else clouds).astype(np.float32)
+
+
+def check(variant: Variant) -> None:
+    """Refuse what is not in the table.
+
+    Raises:
+        InputError: the corruption does not exist (the closest name is given) or the severity is not 1 to 5.
+    """
+    if variant.corruption not in CORRUPTIONS:
+        close = difflib.get_close_matches(variant.corruption, NAMES, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(NAMES)}."
+        raise InputError(f"clouds.corruptions: '{variant.corruption}' is not a corruption; {hint}")
+    if variant.severity not in range(1, 6):
+        raise InputError(f"clouds.severities: {variant.severity} is not a severity; choose from 1 to 5.")
+
+
+def _require_meshes(variant: Variant, meshes: Sequence, keys: Sequence[str]) -> None:
+    missing = [key for key, mesh in zip(keys, meshes, strict=True) if mesh is None]
+    if missing:
+        raise InputError(
+            f"{missing[0]} (and {len(missing) - 1} more) has points but no mesh, which {variant} needs: "
+            f"give meshes (.off), or take {' and '.join(NEEDS_MESH)} off clouds.corruptions."
+        )
+
+
+def sample(pools: Sequence[np.ndarray], streams: Streams, count: int) -> np.ndarray:
+    """Draw `count` points of each pool: random permutations of the pool, one after another, cut at `count`.
+
+    A pool of at least `count` points is so drawn from without repetition; of a smaller one every point
+    is taken equally often, up to one.
+
+    Returns:
+        (B, count, 3) float64.
+    """
+    drawn = []
+    for pool, rng in zip(pools, streams, strict=True):
+        rounds = -(-count // len(pool))
+        order = np.concatenate([rng.permutation(len(pool)) for _ in range(rounds)])
+        drawn.append(pool[order[:count]])
+    return np.stack(drawn).astype(np.float64)
+
+
+def normalize(clouds: np.ndarray) -> np.ndarray:
+    """Centre the bounding box of each cloud (B, N, 3) and bring its longest side to 2."""
+    low, high = clouds.min(axis=1, keepdims=True), clouds.max(axis=1, keepdims=True)
+    return (clouds - (low + high) / 2) * (2 / (high - low).max(axis=2, keepdims=True))
+
+
+def _draw(streams: Streams, draw: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
+    return np.stack([draw(rng) for rng in streams])
+
+
+def _signs(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
+    return rng.integers(2, size=shape) * 2.0 - 1.0
+
+
+def _take(clouds: np.ndarray, index: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(clouds, index[..., None], axis=1)  # (B, N, 3), (B, k) -> (B, k, 3)
+
+
+# ----------------------------------------------------------------------------------------------- noise
+
+
+def uniform(clouds: np.ndarray, streams: Streams, width: float) -> np.ndarray:
+    """Every coordinate moves by U(-width, width)."""
+    return clouds + _draw(streams, lambda rng: rng.uniform(-width, width, clouds.shape[1:]))
+
+
+def gaussian(clouds: np.ndarray, streams: Streams, deviation: float) -> np.ndarray:
+    """Every coordinate moves by N(0, deviation^2); the result is clipped to [-1, 1]."""
+    noise = _draw(streams, lambda rng: rng.standard_normal(clouds.shape[1:]))
+    return np.clip(clouds + deviation * noise, -1, 1)
+
+
+def background(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
+    """N // divisor points, uniform in [-1, 1]^3, are added."""
+    count = clouds.shape[1] // divisor
+    return np.concatenate([clouds, _draw(streams, lambda rng: rng.uniform(-1, 1, (count, 3)))], axis=1)
+
+
+def impulse(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
+    """Every coordinate of N // divisor points moves by 0.1 up or down."""
+    n = clouds.shape[1]
+    index = _draw(streams, lambda rng: rng.choice(n, n // divisor, replace=False))
+    jumps = 0.1 * _draw(streams, lambda rng: _signs(rng, (n // divisor, 3)))
+    jumped = clouds.copy()
+    np.put_along_axis(jumped, index[..., None], _take(clouds, index) + jumps, axis=1)
+    return jumped
+
+
+def upsampling(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
+    """N // divisor points are added, each beside another one: U(-0.05, 0.05) away along each axis."""
+    n = clouds.shape[1]
+    index = _draw(streams, lambda rng: rng.choice(n, n // divisor, replace=False))
+    offsets = _draw(streams, lambda rng: rng.uniform(-0.05, 0.05, (n // divisor, 3)))
+    return np.concatenate([clouds, _take(clouds, index) + offsets], axis=1)
+
+
+# ------------------------------------------------------------------------------------- transformations
+
+
+def rotation(clouds: np.ndarray, streams: Streams, degrees: float) -> np.ndarray:
+    """Turn about x, then y, then z, each by +-U(degrees - 2.5, degrees + 2.5)."""
+    angles = np.radians(
+        _draw(streams, lambda rng: rng.uniform(degrees - 2.5, degrees + 2.5, 3) * _signs(rng, 3))
+    )  # (B, 3)
+    matrices = np.broadcast_to(np.eye(3), (len(clouds), 3, 3))
+    for axis in range(3):
+        i, j = (axis + 1) % 3, (axis + 2) % 3
+        turn = np.zeros_like(matrices)
+        turn[:, axis, axis] = 1
+        turn[:, i, i] = turn[:, j, j] = np.cos(angles[:, axis])
+        turn[:, j, i] = np.sin(angles[:, axis])
+        turn[:, i, j] = -turn[:, j, i]
+        matrices = matrices @ turn
+    return clouds @ matrices
+
+
+def shear(clouds: np.ndarray, streams: Streams, strength: float) -> np.ndarray:
+    """x takes from y and z, z takes from x and y, each +-U(strength - 0.05, strength + 0.05); y stays."""
+    factors = _draw(streams, lambda rng: rng.uniform(strength - 0.05, strength + 0.05, 4) * _signs(rng, 4))
+    matrices = np.tile(np.eye(3), (len(clouds), 1, 1))
+    matrices[:, [0, 1, 1, 2], [2, 0, 2, 0]] = factors
+    return clouds @ matrices
+
+
+def scale(clouds: np.ndarray, streams: Streams, strength: float) -> np.ndarray:
+    """Of a random pair of axes one is stretched by 1 + strength and the other shrunk to 1 - strength."""
+    pairs = np.array([(0, 1), (1, 2), (0, 2)])[[rng.integers(3) for rng in streams]]  # (B, 2)
+    change = strength * _draw(streams, lambda rng: _signs(rng, 1)) * [1, -1]  # (B, 2)
+    factors = np.ones((len(clouds), 1, 3))
+    np.put_along_axis(factors[:, 0], pairs, 1 + change, axis=1)
+    return clouds * factors
+
+
+# ----------------------------------------------------------------------------------------- point density
+
+
+def cutout(clouds: np.ndarray, streams: Streams, times: int) -> np.ndarray:
+    """`times` times, a random point and its neighbours, 30 of 1024, are cut out."""
+    size = 30 * clouds.shape[1] // 1024
+    for _ in range(times):
+        clouds = _remove(clouds, _neighbourhood(clouds, streams, size))
+    return clouds
+
+
+def density(clouds: np.ndarray, streams: Streams, times: int) -> np.ndarray:
+    """`times` times, a random point's neighbourhood of 100 of 1024 points loses three quarters of them."""
+    size = 100 * clouds.shape[1] // 1024
+    for _ in range(times):
+        near = _neighbourhood(clouds, streams, size)
+        lost = _draw(streams, lambda rng: rng.choice(size, size * 3 // 4, replace=False))
+        clouds = _remove(clouds, np.take_along_axis(near, lost, axis=1))
+    return clouds
+
+
+def density_inc(clouds: np.ndarray, streams: Streams, times: int) -> np.ndarray:
+    """Of 2N points, `times` neighbourhoods (100 of 2048) stay whole; the rest is thinned so that N remain.
+
+    The thinning draws with replacement.
+    """
+    n = clouds.shape[1] // 2
+    size = 100 * n // 1024
+    kept = []
+    for _ in range(times):
+        near = _neighbourhood(clouds, streams, size)
+        kept.append(_take(clouds, near))
+        clouds = _remove(clouds, near)
+    rest = _draw(streams, lambda rng: rng.integers(clouds.shape[1], size=n - times * size))
+    return np.concatenate([*kept, _take(clouds, rest)], axis=1)
+
+
+def _neighbourhood(clouds: np.ndarray, streams: Streams, size: int) -> np.ndarray:
+    """The `size` points (B, size) nearest to a random point of each cloud, itself included."""
+    centre = _take(clouds, _draw(streams, lambda rng: rng.integers(clouds.shape[1], size=1)))  # (B, 1, 3)
+    return np.argpartition(np.square(clouds - centre).sum(axis=2), size, axis=1)[:, :size]
+
+
+def _remove(clouds: np.ndarray, index: np.ndarray) -> np.ndarray:
+    stays = np.ones(clouds.shape[:2], dtype=bool)
+    np.put_along_axis(stays, index, False, axis=1)
+    return clouds[stays].reshape(len(clouds), -1, 3)
+
+
+# ------------------------------------------------------------------------------------------ distortions
+
+#: Control points per axis, on a regular lattice over [-1, 1]^3.
+LATTICE = 5
+#: Radius of both radial kernels: PyGeM's default.
+RADIUS = 0.5
+
+
+def distortion(clouds: np.ndarray, streams: Streams, strength: float) -> np.ndarray:
+    """Free-form deformation: a lattice over [-1, 1]^3 moves by U(-strength, strength) of the box's side, 2.
+
+    A point moves by the mean of the lattice's displacements weighted with the Bernstein polynomials of degree
+    4 in its position (PyGeM, pygem/ffd.py).
+    """
+    shape = (LATTICE * LATTICE, LATTICE * 3)
+    moves = 2 * _draw(streams, lambda rng: rng.uniform(-strength, strength, shape))  # (B, xy, z3)
+    x, y, z = np.moveaxis(_bernstein((clouds + 1) / 2), 2, 0)  # each (B, N, 5)
+    xy = (x[..., :, None] * y[..., None, :]).reshape(*clouds.shape[:2], -1)  # (B, N, 25)
+    by_z = (xy @ moves).reshape(*clouds.shape[:2], LATTICE, 3)
+    return clouds + (z[..., None] * by_z).sum(axis=2)
+
+
+def _bernstein(t: np.ndarray) -> np.ndarray:
+    """The five Bernstein polynomials of degree 4 at `t`, along a new last axis."""
+    s = 1 - t
+    s2, t2 = s * s, t * t
+    return np.stack([s2 * s2, 4 * s2 * s * t, 6 * s2 * t2, 4 * s * t * t2, t2 * t2], axis=-1)
+
+
+def distortion_rbf(clouds: np.ndarray, streams: Streams, distance: float) -> np.ndarray:
+    """`_radial` with the multiquadric kernel sqrt(r^2 + RADIUS^2)."""
+    return _radial(clouds, streams, distance, inverse=False)
+
+
+def distortion_rbf_inv(clouds: np.ndarray, streams: Streams, distance: float) -> np.ndarray:
+    """`_radial` with the inverse multiquadric kernel 1 / sqrt(r^2 + RADIUS^2)."""
+    return _radial(clouds, streams, distance, inverse=True)
+
+
+def _radial(clouds: np.ndarray, streams: Streams, distance: float, inverse: bool) -> np.ndarray:
+    """The lattice's points move by `distance`, the space between by radial interpolation with a linear term.
+
+    The direction of a move has two angles, both U(-pi, pi) (PyGeM, pygem/rbf.py).
+    """
+    alpha, gamma = np.moveaxis(_draw(streams, lambda rng: rng.uniform(-np.pi, np.pi, (2, LATTICE**3))), 1, 0)
+    moves = np.stack([np.cos(alpha) * np.sin(gamma), np.sin(alpha) * np.sin(gamma), np.cos(gamma)], axis=-1)
+    weights = _radial_system(inverse) @ (distance * moves)  # (B, 125 + 4, 3)
+    moved = np.empty_like(clouds)
+    for cloud, weight, out in zip(clouds, weights, moved, strict=True):  # one (N, 125) kernel fits the cache
+        linear = np.column_stack([np.ones(len(cloud)), cloud])
+        out[:] = cloud + _kernel(cloud, inverse) @ weight[:-4] + linear @ weight[-4:]
+    return moved
+
+
+@cache
+def _lattice() -> np.ndarray:
+    axis = np.linspace(-1, 1, LATTICE)
+    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+@cache
+def _radial_system(inverse: bool) -> np.ndarray:
+    """(129, 125) float64: from the lattice's displacements to the kernel's and the linear term's weights."""
+    lattice = _lattice()
+    n = len(lattice)
+    system = np.zeros((n + 4, n + 4))
+    system[:n, :n] = _kernel(lattice, inverse)
+    system[:n, n:] = np.column_stack([np.ones(n), lattice])
+    system[n:, :n] = system[:n, n:].T
+    return np.ascontiguousarray(np.linalg.inv(system)[:, :n])
+
+
+def _kernel(points: np.ndarray, inverse: bool) -> np.ndarray:
+    """The radial function (N, 125) of the distances between `points` and the lattice."""
+    lattice = _lattice()
+    # r^2 + R^2 = |p|^2 - 2 p.q + (|q|^2 + R^2) in one product
+    left = np.column_stack([points, np.square(points).sum(axis=1), np.ones(len(points))])
+    right = np.vstack([-2 * lattice.T, np.ones(len(lattice)), np.square(lattice).sum(axis=1) + RADIUS**2])
+    kernel = left @ right
+    np.sqrt(kernel, out=kernel)
+    return np.reciprocal(kernel, out=kernel) if inverse else kernel
+
+
+# ------------------------------------------------------------------------------------------------ table
+
+
+class Corruption(NamedTuple):
+    """How a corruption is made."""
+
+    apply: Callable[..., np.ndarray]
+    strengths: tuple[Any, ...]  # its parameter at severities 1 to 5
+    normalizes: bool  # is the bounding box centred and its longest side brought to 2 afterwards?
+    pool: int = 1  # points drawn from the pool, in multiples of N
+    needs_mesh: bool = False
+
+
+#: Every corruption of the generator. Occlusion and lidar have sectors of view in the place of severities.
+CORRUPTIONS = {
+    "uniform": Corruption(uniform, (0.01, 0.02, 0.03, 0.04, 0.05), True),
+    "gaussian": Corruption(gaussian, (0.01, 0.015, 0.02, 0.025, 0.03), False),
+    "background": Corruption(background, (45, 40, 35, 30, 20), True),
+    "impulse": Corruption(impulse, (30, 25, 20, 15, 10), True),
+    "upsampling": Corruption(upsampling, (5, 4, 3, 2, 1), True),
+    "rotation": Corruption(rotation, (2.5, 5, 7.5, 10, 15), True),
+    "shear": Corruption(shear, (0.05, 0.1, 0.15, 0.2, 0.25), True),
+    "scale": Corruption(scale, (0.1, 0.2, 0.3, 0.4, 0.5), True),
+    "cutout": Corruption(cutout, (2, 3, 5, 7, 10), False),
+    "density": Corruption(density, (1, 2, 3, 4, 5), False),
+    "density_inc": Corruption(density_inc, (1, 2, 3, 4, 5), False, pool=2),
+    "distortion": Corruption(distortion, (0.1, 0.2, 0.3, 0.4, 0.5), True),
+    "distortion_rbf": Corruption(distortion_rbf, (0.025, 0.05, 0.075, 0.1, 0.125), True),
+    "distortion_rbf_inv": Corruption(distortion_rbf_inv, (0.025, 0.05, 0.075, 0.1, 0.125), True),
+    "occlusion": Corruption(raycasting.occlusion, (1, 2, 3, 4, 5), True, needs_mesh=True),
+    "lidar": Corruption(raycasting.lidar, (1, 2, 3, 4, 5), False, needs_mesh=True),
+}
+NAMES = tuple(CORRUPTIONS)
+NEEDS_MESH = tuple(name for name, corruption in CORRUPTIONS.items() if corruption.needs_mesh)

@@ -1,0 +1,116 @@
+"""The clouds of one class: built from a source, stored as one HDF5 file with a group per variant."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pointspider.clouds.catalogue import CLEAN, Variant, cloud_id
+from pointspider.clouds.corruptions import NEEDS_MESH, check, corrupt
+from pointspider.clouds.sources import Source
+from pointspider.errors import InputError
+from pointspider.storage import Group, read_hdf5
+
+
+def validate_points(points: np.ndarray, what: str) -> None:
+    """Refuse what cannot be drawn as a cloud.
+
+    Args:
+        points: should be (N, 3), finite, with at least two distinct points.
+        what: the file or cloud, for the message.
+
+    Raises:
+        InputError: it is not.
+    """
+    if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
+        raise InputError(
+            f"{what}: points must be numbers of shape (N, 3), not {points.dtype} {points.shape}."
+        )
+    if len(points) == 0:
+        raise InputError(f"{what}: has no points.")
+    broken = len(points) - np.count_nonzero(np.isfinite(points).all(axis=1))
+    if broken:
+        raise InputError(
+            f"{what}: {broken} of {len(points)} points have NaN or inf coordinates; remove them."
+        )
+    if (points == points[0]).all():
+        raise InputError(
+            f"{what}: all of its {len(points)} points coincide; a cloud needs two distinct ones."
+        )
+
+
+def build_clouds(
+    source: Source, class_name: str, manifest: pd.DataFrame, points: int, seed: int
+) -> Iterator[tuple[str, Group]]:
+    """Make every cloud of a class that any manifest uses, variant by variant.
+
+    Args:
+        source: where the objects come from.
+        class_name: the class.
+        manifest: rows of manifests; those of other classes are passed over, repeated clouds are made once.
+        points: points per clean cloud.
+        seed: `seeds.corruptions`.
+
+    Yields:
+        (variant, group) for `storage.write_hdf5`, the clean cloud first: arrays cloud_id (n,) and points
+        (n, N, 3) float32, sorted by object; N depends on the variant.
+
+    Raises:
+        InputError: an object is unreadable, a needed mesh is missing, a cloud came out unusable.
+    """
+    rows = manifest.loc[
+        manifest["class"] == class_name, ["object", "corruption", "severity"]
+    ].drop_duplicates()
+    chosen = {
+        Variant(corruption, int(severity)): sorted(group["object"])
+        for (corruption, severity), group in rows.groupby(["corruption", "severity"])
+    }
+    for variant in chosen:
+        if variant != CLEAN:
+            check(variant)
+    names = sorted(rows["object"].unique())
+    pools = dict(zip(names, source.points(class_name, names), strict=True))
+    needs_meshes = any(variant.corruption in NEEDS_MESH for variant in chosen)
+    meshes = dict(zip(names, source.meshes(class_name, names), strict=True)) if needs_meshes else {}
+
+    for variant in sorted(chosen, key=lambda variant: (variant != CLEAN, variant)):
+        names = chosen[variant]
+        ids = [cloud_id(class_name, variant, name) for name in names]
+        clouds = source.released(class_name, names, variant)
+        if clouds is None:
+            keys = [f"{class_name}/{name}" for name in names]
+            try:
+                clouds = corrupt(
+                    variant,
+                    [pools[name] for name in names],
+                    [meshes.get(name) for name in names],
+                    keys,
+                    seed,
+                    points,
+                )
+            except InputError as error:
+                raise InputError(f"{source}: {error}") from error
+        for identity, cloud in zip(ids, clouds, strict=True):
+            validate_points(cloud, identity)
+        yield (
+            str(variant),
+            Group({"cloud_id": np.array(ids, dtype=object), "points": clouds}, variant._asdict()),
+        )
+
+
+def read_clouds(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Read what `build_clouds` made.
+
+    Returns:
+        {variant: (cloud ids (n,) str, points (n, N, 3) float32)} in the order of writing.
+
+    Raises:
+        InputError: the file is missing, truncated or changed, or is not a file of clouds.
+    """
+    clouds = {}
+    for variant, group in read_hdf5(path).items():
+        if not {"cloud_id", "points"} <= group.arrays.keys():
+            raise InputError(f"{path}: group {variant} holds no clouds. Delete the file and run again.")
+        clouds[variant] = group.arrays["cloud_id"], group.arrays["points"]
+    return clouds
