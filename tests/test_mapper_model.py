@@ -178,3 +178,11 @@ def test_files_that_are_no_mapper_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="train again"):
         load_mapper(path)
+
+
+def test_predict_in_parts_equals_predict_at_once(monkeypatch):
+    mapper = make_mapper("response")
+    x = np.random.default_rng(0).normal(size=(7, 6))
+    whole = mapper.predict(x)
+    monkeypatch.setattr("pointspider.mapper.model.PREDICTED_AT_ONCE", 3)
+    np.testing.assert_allclose(mapper.predict(x), whole, rtol=1e-5)

@@ -16,7 +16,7 @@ WIDTHS = (8, 6)
 
 
 def problem(train: int = 48, test: int = 16) -> tuple[np.ndarray, ...]:
-    """x_train, y_train, x_test, y_test: image embeddings that are a noisy affine map of the point embeddings."""
+    """x_train, y_train, x_test, y_test; the image embeddings are a noisy affine map of the point ones."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(train + test, WIDTHS[0])).astype(np.float32)
     y = x @ rng.normal(size=WIDTHS) + 1 + 0.05 * rng.normal(size=(len(x), WIDTHS[1]))

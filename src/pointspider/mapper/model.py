@@ -25,6 +25,9 @@ from pointspider.storage import atomic
 #: 2048 → 1024 (paper, section IV).
 HIDDEN = (2, 4, 8, 4, 2)
 
+#: Rows; bounds the memory of the hidden layers, 128 MiB for the widest at full width.
+PREDICTED_AT_ONCE = 4096
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -108,8 +111,8 @@ class Mapper(nn.Module):
                 f"the mapper takes point embeddings of shape (n, {width}), not {embeddings.shape}: "
                 "use the point encoder that it was trained with."
             )
-        device = self.layers[0].weight.device
-        return self(torch.as_tensor(embeddings, dtype=torch.float32, device=device)).cpu().numpy()
+        rows = torch.as_tensor(embeddings, dtype=torch.float32)
+        return torch.cat([self(part) for part in rows.split(PREDICTED_AT_ONCE)]).numpy()
 
 
 def _norm(name: str, width: int, response_size: int) -> nn.Module:
