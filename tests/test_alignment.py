@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pointspider.errors import InputError
-from pointspider.evaluate.alignment import COLUMNS, alignment_table, mean_l1
+from pointspider.evaluate.alignment import COLUMNS, alignment_records, mean_l1
 from pointspider.storage import read_csv, write_csv
 
 X_TRAIN, X_TEST = np.zeros((3, 4), np.float32), np.zeros((2, 4), np.float32)
@@ -19,7 +19,7 @@ DIVERGED = {
 
 
 def table(*runs, y_test=Y_TEST):
-    return alignment_table(
+    return alignment_records(
         runs, X_TRAIN, Y_TRAIN, X_TEST, y_test, image_model="tiny", layer="pooled", point_encoder="pointnet"
     )
 

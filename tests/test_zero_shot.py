@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binomtest
 
 from pointspider.errors import InputError
-from pointspider.evaluate.zero_shot import build_prompts, top_k_correct, zero_shot_table
+from pointspider.evaluate.zero_shot import build_prompts, top_k_correct, zero_shot_records
 
 CLASSES = ["airplane", "bed", "night_stand", "xbox"]
 PROMPTS = np.eye(4, dtype=np.float32)
@@ -47,7 +47,7 @@ def test_ties_go_to_the_first_class():
 
 def test_table():
     images = np.array([[9, 3, 2, 1], [9, 3, 2, 1], [9, 3, 2, 1], [1, 2, 3, 9]], np.float32)
-    frame = zero_shot_table(
+    frame = zero_shot_records(
         "tiny",
         images,
         ["airplane", "night_stand", "xbox", "xbox"],
@@ -73,7 +73,7 @@ def evaluate(**change):
         "model": "tiny", "images": np.ones((2, 4), np.float32), "classes_of_images": ["bed", "xbox"],
         "sets": ["clean", "clean"], "prompts": PROMPTS, "classes": CLASSES, "top": (1, 3),
     }  # fmt: skip
-    return zero_shot_table(**(inputs | change))
+    return zero_shot_records(**(inputs | change))
 
 
 @pytest.mark.parametrize(

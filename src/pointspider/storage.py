@@ -70,10 +70,15 @@ def read_csv(
     return frame
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path: str | Path, value: object) -> None:
     """Write `value` as indented JSON with a closing newline."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_json(path: str | Path) -> dict:

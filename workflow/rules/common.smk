@@ -20,6 +20,7 @@ except InputError as error:
 
 RESULTS = f"results/{PARAMS['preset']}"
 LOGS = f"logs/{PARAMS['preset']}"
+POINT_ENCODER = f"{RESULTS}/encoders/{PARAMS['encoders']['points']['name']}"
 CLIPS = list(PARAMS["encoders"]["images"])
 TRAINED_CLIPS = [name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"]
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
@@ -44,12 +45,20 @@ def source_files():
     return sorted(str(path) for path in Path(directory).rglob("*.*")) if directory else []
 
 
+def files(path):
+    """`path` if it is on this machine; a published model that is not is fetched by the library that loads it."""
+    return [path] if path.startswith(RESULTS) or Path(path).exists() else []
+
+
+def training_settings(encoder):
+    """What an encoder is trained with: its parameters without those that name and find it."""
+    return {key: value for key, value in encoder.items() if key not in ("name", "backend", "weights")}
+
+
 def point_weights():
-    """The point encoder's weights if they are files here: what the workflow trains, or a checkpoint in place."""
-    weights = PARAMS["encoders"]["points"]["weights"]
-    if weights == "train":
-        return rules.train_points.output[0]
-    return weights if Path(weights).exists() else []
+    """The point encoder's checkpoint: what the workflow trains, or what the parameters name."""
+    encoder = PARAMS["encoders"]["points"]
+    return f"{POINT_ENCODER}/model.safetensors" if encoder["weights"] == "train" else encoder["weights"]
 
 
 def clip_settings(wildcards):
@@ -57,9 +66,17 @@ def clip_settings(wildcards):
     return PARAMS["encoders"]["images"][wildcards.clip]
 
 
+def clip_training_settings(wildcards):
+    """What one CLIP is trained with."""
+    return training_settings(clip_settings(wildcards))
+
+
 def clip_weights(wildcards):
-    """A CLIP's weights if they are files: what the workflow trains, or a local directory; none for a hub name."""
+    """A CLIP's weights: the directory that the workflow trains, or the one or the hub name of the parameters."""
     weights = clip_settings(wildcards)["weights"]
-    if weights == "train":
-        return rules.train_clip.output[0].format(clip=wildcards.clip)
-    return weights if Path(weights).exists() else []
+    return f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights
+
+
+def clip_weight_files(wildcards):
+    """The same as input files: none for a hub name."""
+    return files(clip_weights(wildcards))

@@ -10,12 +10,13 @@
 rule embed_points:
     input:
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
-        weights=point_weights(),
+        weights=files(point_weights()),
         code=code("encoders/pointnet.py", "embeddings.py", "storage.py"),
     output:
         expand(f"{RESULTS}/embeddings/points/{{class_name}}.h5", class_name=CLASSES),
     params:
-        encoder=PARAMS["encoders"]["points"],
+        name=PARAMS["encoders"]["points"]["name"],
+        weights=point_weights(),
         preset=PARAMS["preset"],
     log:
         f"{LOGS}/embed_points.log",
@@ -30,13 +31,15 @@ rule embed_images:
     input:
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         renders=expand(rules.render_class.output, class_name=CLASSES),
-        weights=clip_weights,
+        weights=clip_weight_files,
         code=code("encoders/clip.py", "embeddings.py", "storage.py"),
     output:
         images=expand(f"{RESULTS}/embeddings/images/{{{{clip}}}}/{{class_name}}.h5", class_name=CLASSES),
         prompts=f"{RESULTS}/embeddings/prompts/{{clip}}.h5",
     params:
+        classes=CLASSES,
         clip=clip_settings,
+        weights=clip_weights,
         zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
         preset=PARAMS["preset"],
     log:

@@ -1,7 +1,7 @@
 # The workflow's own encoders: those whose weights are `train`.
 #
 # INPUTS    manifests/encoders.csv, its clouds and their renders; params: encoders
-# OUTPUTS   encoders/pointnet/           model.safetensors, history.csv
+# OUTPUTS   encoders/pointnet/           model.safetensors, history.csv, metrics.json
 #           encoders/<clip>/             an open_clip model directory, history.csv
 # STEPS     train_points, train_clip (one job per CLIP)
 
@@ -9,18 +9,22 @@
 rule train_points:
     input:
         manifest=rules.draw_manifests.output.encoders,
+        clean=rules.draw_manifests.output.clean,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         code=code("encoders/pointnet.py", "clouds/dataset.py", "storage.py"),
     output:
-        directory(f"{RESULTS}/encoders/{PARAMS['encoders']['points']['name']}"),
+        weights=f"{POINT_ENCODER}/model.safetensors",
+        history=f"{POINT_ENCODER}/history.csv",
+        metrics=f"{POINT_ENCODER}/metrics.json",
     params:
-        encoder=PARAMS["encoders"]["points"],
+        classes=CLASSES,
+        encoder=training_settings(PARAMS["encoders"]["points"]),
         seed=PARAMS["seeds"]["encoders"],
     log:
         f"{LOGS}/train_points.log",
     conda:
         "../../envs/learn.yaml"
-    threads: workflow.cores
+    threads: 1 # the bytes of a training depend on its threads
     script:
         "../scripts/train_points.py"
 
@@ -33,15 +37,15 @@ rule train_clip:
     output:
         directory(f"{RESULTS}/encoders/{{clip}}"),
     params:
-        clip=clip_settings,
-        resolution=PARAMS["render"]["resolution"],
+        classes=CLASSES,
+        clip=clip_training_settings,
         zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
         seed=PARAMS["seeds"]["encoders"],
     log:
         f"{LOGS}/train_clip/{{clip}}.log",
     conda:
         "../../envs/learn.yaml"
-    threads: workflow.cores
+    threads: 1 # the bytes of a training depend on its threads
     script:
         "../scripts/train_clip.py"
 

@@ -26,7 +26,7 @@ rule train_mapper:
         f"{LOGS}/train_mapper/{{norm}}.log",
     conda:
         "../../envs/learn.yaml"
-    threads: workflow.cores
+    threads: 1 # the bytes of a training depend on its threads
     script:
         "../scripts/train_mapper.py"
 

@@ -1,6 +1,6 @@
 """The clouds of one class: built from a source, stored as one HDF5 file with a group per variant."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -114,3 +114,28 @@ def read_clouds(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
             raise InputError(f"{path}: group {variant} holds no clouds. Delete the file and run again.")
         clouds[variant] = group.arrays["cloud_id"], group.arrays["points"]
     return clouds
+
+
+def gather_clouds(paths: Iterable[str | Path], cloud_ids: Iterable[str]) -> np.ndarray:
+    """The clouds of `cloud_ids` in their order, from the class files `paths`.
+
+    Returns:
+        (n, N, 3) float32.
+
+    Raises:
+        InputError: a file is broken, a cloud is in none of them, or they differ in their number of points.
+    """
+    found = {
+        identity: cloud
+        for path in paths
+        for ids, clouds in read_clouds(path).values()
+        for identity, cloud in zip(ids.tolist(), clouds, strict=True)
+    }
+    cloud_ids = list(cloud_ids)
+    missing = [identity for identity in cloud_ids if identity not in found]
+    if missing:
+        raise InputError(f"{len(missing)} of {len(cloud_ids)} clouds were not built, e.g. {missing[0]}.")
+    sizes = {found[identity].shape for identity in cloud_ids}
+    if len(sizes) != 1:
+        raise InputError(f"clouds that go together differ in their number of points: {sorted(sizes)}.")
+    return np.stack([found[identity] for identity in cloud_ids])

@@ -15,7 +15,7 @@ from pointspider.errors import InputError
 from pointspider.mapper import LABELS
 from pointspider.mapper.baselines import BASELINES
 
-#: Of `alignment_table`, with the type of each; all but the float ones are nullable.
+#: Of `alignment_records`, with the type of each; all but the float ones are nullable.
 COLUMNS = {
     "kind": "string", "mapper": "string", "norm": "string", "seed": "Int64",
     "image_model": "string", "layer": "string", "point_encoder": "string",
@@ -38,7 +38,7 @@ def mean_l1(predicted: np.ndarray, target: np.ndarray) -> float:
     return float(np.abs(predicted.astype(np.float64) - target).mean())
 
 
-def alignment_table(
+def alignment_records(
     runs: Iterable[Mapping],
     x_train: np.ndarray,
     y_train: np.ndarray,

@@ -55,7 +55,7 @@ def top_k_correct(
     return np.stack([hits[:, :k].any(axis=1) for k in top], axis=1)
 
 
-def zero_shot_table(
+def zero_shot_records(
     model: str,
     images: np.ndarray,
     classes_of_images: Sequence[str],

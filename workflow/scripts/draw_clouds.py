@@ -1,0 +1,42 @@
+"""Contact sheets of clouds: a clean one of every class, and one object in every variant."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pointspider.clouds.catalogue import CLEAN, variants
+from pointspider.clouds.dataset import build_clouds
+from pointspider.clouds.sources import open_source
+from pointspider.job import job
+from pointspider.plots import cloud_sheet, save
+from pointspider.storage import read_csv
+
+params, output = snakemake.params, snakemake.output
+
+
+def build(source, objects: pd.DataFrame, wanted: list) -> dict:
+    """{cloud id: (N, 3)} of each of `objects`, one of a class, in every wanted variant."""
+    clouds = {}
+    for row in objects.to_dict("records"):
+        manifest = pd.DataFrame([{**row, **variant._asdict()} for variant in wanted])
+        made = build_clouds(
+            source, row["class"], manifest, params.clouds["points"], params.seeds["corruptions"]
+        )
+        clouds |= {group.arrays["cloud_id"][0]: group.arrays["points"][0] for _, group in made}
+    return clouds
+
+
+with job(snakemake.log[0]):
+    source = open_source(params.clouds, params.seeds["objects"])
+    objects = read_csv(snakemake.input.objects, ["class", "object", "role"])
+    firsts = objects[objects["role"] == "evaluation"].groupby("class", as_index=False).first()
+    clean = {name.split("/")[0]: cloud for name, cloud in build(source, firsts, [CLEAN]).items()}
+    save(cloud_sheet(clean, 8, params.preset), Path(output.classes[0]).with_suffix(""))
+    wanted = variants(params.clouds["corruptions"], params.clouds["severities"])
+    shown = firsts[firsts["class"] == params.shown]
+    corrupted = {name.split("/")[1]: cloud for name, cloud in build(source, shown, wanted).items()}
+    sheet = {str(variant): corrupted[str(variant)] for variant in wanted}
+    save(
+        cloud_sheet(sheet, len(params.clouds["severities"]), params.preset),
+        Path(output.variants[0]).with_suffix(""),
+    )

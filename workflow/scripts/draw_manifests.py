@@ -1,0 +1,22 @@
+"""Draw which clouds are aligned, evaluated and trained on."""
+
+from pointspider.clouds.catalogue import variants
+from pointspider.clouds.sampling import alignment, clean, double_roulette, encoder_clouds
+from pointspider.job import job
+from pointspider.storage import read_csv, write_csv
+
+params, seeds = snakemake.params, snakemake.params.seeds
+
+with job(snakemake.log[0]):
+    objects = read_csv(snakemake.input.objects, ["class", "object", "role"])
+    corrupted = variants(params.corruptions, params.severities)
+    aligned = alignment(objects, corrupted, params.alignment["clouds"], params.alignment["split"], seeds)
+    write_csv(snakemake.output.alignment, aligned)
+    write_csv(snakemake.output.clean, clean(aligned))
+    write_csv(
+        snakemake.output.roulette, double_roulette(objects, corrupted, params.repeats, seeds["roulette"])
+    )
+    write_csv(
+        snakemake.output.encoders,
+        encoder_clouds(objects, corrupted, params.encoder_variants, seeds["encoders"]),
+    )

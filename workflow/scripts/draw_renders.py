@@ -1,0 +1,17 @@
+"""A contact sheet of the first Double Roulette draw (the paper's Fig. 1)."""
+
+from pathlib import Path
+
+from pointspider.job import job
+from pointspider.plots import contact_sheet, save
+from pointspider.storage import read_csv, read_png
+from pointspider.tables import FIRST_DRAW
+
+renders = Path(snakemake.input.renders[0]).parent
+
+with job(snakemake.log[0]):
+    manifest = read_csv(snakemake.input.manifest, ["cloud_id", "split"])
+    ids = manifest.loc[manifest["split"] == FIRST_DRAW, "cloud_id"]
+    images = [read_png(renders / f"{cloud_id}.png") for cloud_id in ids]
+    labels = [cloud_id.rpartition("/")[0].replace("/", "\n") for cloud_id in ids]
+    save(contact_sheet(images, labels, 8, snakemake.params.preset), Path(snakemake.output[0]).with_suffix(""))

@@ -1,0 +1,20 @@
+"""Embed every cloud with the point encoder."""
+
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pointspider.clouds.dataset import read_clouds
+from pointspider.embeddings import write_embeddings
+from pointspider.encoders.pointnet import encode, load_point_encoder
+from pointspider.job import job
+
+params = snakemake.params
+
+with job(snakemake.log[0]):
+    model = load_point_encoder(params.weights)
+    pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
+    for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):
+        clouds = read_clouds(source)
+        layers = ((name, ids, {"global": encode(model, points)}) for name, (ids, points) in clouds.items())
+        write_embeddings(Path(target), layers, params.name, params.preset)

@@ -1,0 +1,15 @@
+"""Find out which Mitsuba variants render on this machine, and choose the one to use."""
+
+from dataclasses import asdict
+
+from pointspider.job import job
+from pointspider.render.variants import choose, probe
+from pointspider.storage import write_json
+
+with job(snakemake.log[0]):
+    variants = probe()
+    chosen = choose(variants, snakemake.params.variant)
+    write_json(
+        snakemake.output[0],
+        {"chosen": asdict(chosen), "probed": [asdict(variant) for variant in variants]},
+    )

@@ -1,0 +1,15 @@
+"""Table I and its plot."""
+
+from pathlib import Path
+
+from pointspider.job import job
+from pointspider.plots import plot_speed, save
+from pointspider.storage import read_csv, write_csv
+from pointspider.tables import speed_table
+
+params, output = snakemake.params, snakemake.output
+
+with job(snakemake.log[0]):
+    table = speed_table(read_csv(snakemake.input.records), params.preset, params.data, params.seed)
+    save(plot_speed(table), Path(output.plot[0]).with_suffix(""))
+    write_csv(output.table, table)
