@@ -9,7 +9,8 @@ Every object has its own random stream, named by (object, corruption, severity):
 byte for byte alone, in a batch, in any order and in any process. The draws are made object by object, the
 arithmetic is done on all clouds together.
 
-B clouds, N points; arrays are float64 until the end. Frame: y up.
+Inside, clouds are (B, 3, N) float32: B objects, and the coordinates before the N points, because numpy
+reduces over the last axis many times faster. Frame: y up.
 """
 
 import difflib
@@ -59,17 +60,21 @@ def corrupt(
     """
     streams = [generator(seed, key, *variant) for key in keys]
     if variant == CLEAN:
-        return sample(pools, streams, points).astype(np.float32)
+        return _points_first(sample(pools, streams, points))
     check(variant)
     corruption = CORRUPTIONS[variant.corruption]
     strength = corruption.strengths[variant.severity - 1]
     if corruption.needs_mesh:
         _require_meshes(variant, meshes, keys)
         views = zip(meshes, streams, keys, strict=True)
-        clouds = np.stack([corruption.apply(*view, strength, points) for view in views])
+        clouds = np.stack([corruption.apply(*view, strength, points).T.astype(np.float32) for view in views])
     else:
         clouds = corruption.apply(sample(pools, streams, corruption.pool * points), streams, strength)
-    return (normalize(clouds) if corruption.normalizes else clouds).astype(np.float32)
+    return _points_first(normalize(clouds) if corruption.normalizes else clouds)
+
+
+def _points_first(clouds: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(clouds.transpose(0, 2, 1))
 
 
 def check(variant: Variant) -> None:
@@ -102,24 +107,26 @@ def sample(pools: Sequence[np.ndarray], streams: Streams, count: int) -> np.ndar
     is taken equally often, up to one.
 
     Returns:
-        (B, count, 3) float64.
+        (B, 3, count) float32.
     """
-    drawn = []
-    for pool, rng in zip(pools, streams, strict=True):
+    drawn = np.empty((len(pools), 3, count), dtype=np.float32)
+    for cloud, pool, rng in zip(drawn, pools, streams, strict=True):
         rounds = -(-count // len(pool))
         order = np.concatenate([rng.permutation(len(pool)) for _ in range(rounds)])
-        drawn.append(pool[order[:count]])
-    return np.stack(drawn).astype(np.float64)
+        cloud[:] = pool.take(order[:count], axis=0).T
+    return drawn
 
 
 def normalize(clouds: np.ndarray) -> np.ndarray:
-    """Centre the bounding box of each cloud (B, N, 3) and bring its longest side to 2."""
-    low, high = clouds.min(axis=1, keepdims=True), clouds.max(axis=1, keepdims=True)
-    return (clouds - (low + high) / 2) * (2 / (high - low).max(axis=2, keepdims=True))
+    """Centre the bounding box of each cloud (B, 3, N) and bring its longest side to 2."""
+    low, high = clouds.min(axis=2, keepdims=True), clouds.max(axis=2, keepdims=True)
+    return (clouds - (low + high) / 2) * (2 / (high - low).max(axis=1, keepdims=True))
 
 
 def _draw(streams: Streams, draw: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
-    return np.stack([draw(rng) for rng in streams])
+    """One draw per object, stacked; numbers with a fraction as float32."""
+    drawn = np.stack([draw(rng) for rng in streams])
+    return drawn.astype(np.float32) if drawn.dtype.kind == "f" else drawn
 
 
 def _signs(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
@@ -127,7 +134,7 @@ def _signs(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray
 
 
 def _take(clouds: np.ndarray, index: np.ndarray) -> np.ndarray:
-    return np.take_along_axis(clouds, index[..., None], axis=1)  # (B, N, 3), (B, k) -> (B, k, 3)
+    return np.take_along_axis(clouds, index[:, None], axis=2)  # (B, 3, N), (B, k) -> (B, 3, k)
 
 
 # ----------------------------------------------------------------------------------------------- noise
@@ -146,26 +153,26 @@ def gaussian(clouds: np.ndarray, streams: Streams, deviation: float) -> np.ndarr
 
 def background(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
     """N // divisor points, uniform in [-1, 1]^3, are added."""
-    count = clouds.shape[1] // divisor
-    return np.concatenate([clouds, _draw(streams, lambda rng: rng.uniform(-1, 1, (count, 3)))], axis=1)
+    count = clouds.shape[2] // divisor
+    return np.concatenate([clouds, _draw(streams, lambda rng: rng.uniform(-1, 1, (3, count)))], axis=2)
 
 
 def impulse(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
     """Every coordinate of N // divisor points moves by 0.1 up or down."""
-    n = clouds.shape[1]
+    n = clouds.shape[2]
     index = _draw(streams, lambda rng: rng.choice(n, n // divisor, replace=False))
-    jumps = 0.1 * _draw(streams, lambda rng: _signs(rng, (n // divisor, 3)))
+    jumps = 0.1 * _draw(streams, lambda rng: _signs(rng, (3, n // divisor)))
     jumped = clouds.copy()
-    np.put_along_axis(jumped, index[..., None], _take(clouds, index) + jumps, axis=1)
+    np.put_along_axis(jumped, index[:, None], _take(clouds, index) + jumps, axis=2)
     return jumped
 
 
 def upsampling(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
     """N // divisor points are added, each beside another one: U(-0.05, 0.05) away along each axis."""
-    n = clouds.shape[1]
+    n = clouds.shape[2]
     index = _draw(streams, lambda rng: rng.choice(n, n // divisor, replace=False))
-    offsets = _draw(streams, lambda rng: rng.uniform(-0.05, 0.05, (n // divisor, 3)))
-    return np.concatenate([clouds, _take(clouds, index) + offsets], axis=1)
+    offsets = _draw(streams, lambda rng: rng.uniform(-0.05, 0.05, (3, n // divisor)))
+    return np.concatenate([clouds, _take(clouds, index) + offsets], axis=2)
 
 
 # ------------------------------------------------------------------------------------- transformations
@@ -173,36 +180,34 @@ def upsampling(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray
 
 def rotation(clouds: np.ndarray, streams: Streams, degrees: float) -> np.ndarray:
     """Turn about x, then y, then z, each by +-U(degrees - 2.5, degrees + 2.5)."""
-    angles = np.radians(
-        _draw(streams, lambda rng: rng.uniform(degrees - 2.5, degrees + 2.5, 3) * _signs(rng, 3))
-    )  # (B, 3)
-    matrices = np.broadcast_to(np.eye(3), (len(clouds), 3, 3))
+    angles = _draw(streams, lambda rng: rng.uniform(degrees - 2.5, degrees + 2.5, 3) * _signs(rng, 3))
+    cosines, sines = np.cos(np.radians(angles)), np.sin(np.radians(angles))  # (B, 3)
     for axis in range(3):
         i, j = (axis + 1) % 3, (axis + 2) % 3
-        turn = np.zeros_like(matrices)
+        turn = np.zeros((len(clouds), 3, 3), dtype=np.float32)
         turn[:, axis, axis] = 1
-        turn[:, i, i] = turn[:, j, j] = np.cos(angles[:, axis])
-        turn[:, j, i] = np.sin(angles[:, axis])
-        turn[:, i, j] = -turn[:, j, i]
-        matrices = matrices @ turn
-    return clouds @ matrices
+        turn[:, i, i] = turn[:, j, j] = cosines[:, axis]
+        turn[:, i, j], turn[:, j, i] = sines[:, axis], -sines[:, axis]
+        clouds = turn @ clouds
+    return clouds
 
 
 def shear(clouds: np.ndarray, streams: Streams, strength: float) -> np.ndarray:
     """x takes from y and z, z takes from x and y, each +-U(strength - 0.05, strength + 0.05); y stays."""
-    factors = _draw(streams, lambda rng: rng.uniform(strength - 0.05, strength + 0.05, 4) * _signs(rng, 4))
-    matrices = np.tile(np.eye(3), (len(clouds), 1, 1))
-    matrices[:, [0, 1, 1, 2], [2, 0, 2, 0]] = factors
-    return clouds @ matrices
+    matrices = np.tile(np.eye(3, dtype=np.float32), (len(clouds), 1, 1))
+    matrices[:, [0, 0, 2, 2], [1, 2, 0, 1]] = _draw(
+        streams, lambda rng: rng.uniform(strength - 0.05, strength + 0.05, 4) * _signs(rng, 4)
+    )
+    return matrices @ clouds
 
 
 def scale(clouds: np.ndarray, streams: Streams, strength: float) -> np.ndarray:
     """Of a random pair of axes one is stretched by 1 + strength and the other shrunk to 1 - strength."""
     pairs = np.array([(0, 1), (1, 2), (0, 2)])[[rng.integers(3) for rng in streams]]  # (B, 2)
-    change = strength * _draw(streams, lambda rng: _signs(rng, 1)) * [1, -1]  # (B, 2)
-    factors = np.ones((len(clouds), 1, 3))
-    np.put_along_axis(factors[:, 0], pairs, 1 + change, axis=1)
-    return clouds * factors
+    signs = _draw(streams, lambda rng: _signs(rng, 1)) * np.array([1, -1], dtype=np.float32)  # (B, 2)
+    factors = np.ones((len(clouds), 3), dtype=np.float32)
+    np.put_along_axis(factors, pairs, 1 + strength * signs, axis=1)
+    return clouds * factors[..., None]
 
 
 # ----------------------------------------------------------------------------------------- point density
@@ -210,7 +215,7 @@ def scale(clouds: np.ndarray, streams: Streams, strength: float) -> np.ndarray:
 
 def cutout(clouds: np.ndarray, streams: Streams, times: int) -> np.ndarray:
     """`times` times, a random point and its neighbours, 30 of 1024, are cut out."""
-    size = 30 * clouds.shape[1] // 1024
+    size = 30 * clouds.shape[2] // 1024
     for _ in range(times):
         clouds = _remove(clouds, _neighbourhood(clouds, streams, size))
     return clouds
@@ -218,10 +223,10 @@ def cutout(clouds: np.ndarray, streams: Streams, times: int) -> np.ndarray:
 
 def density(clouds: np.ndarray, streams: Streams, times: int) -> np.ndarray:
     """`times` times, a random point's neighbourhood of 100 of 1024 points loses three quarters of them."""
-    size = 100 * clouds.shape[1] // 1024
+    size = 100 * clouds.shape[2] // 1024
     for _ in range(times):
         near = _neighbourhood(clouds, streams, size)
-        lost = _draw(streams, lambda rng: rng.choice(size, size * 3 // 4, replace=False))
+        lost = _draw(streams, lambda rng: rng.permutation(size)[: size * 3 // 4])
         clouds = _remove(clouds, np.take_along_axis(near, lost, axis=1))
     return clouds
 
@@ -231,27 +236,28 @@ def density_inc(clouds: np.ndarray, streams: Streams, times: int) -> np.ndarray:
 
     The thinning draws with replacement.
     """
-    n = clouds.shape[1] // 2
+    n = clouds.shape[2] // 2
     size = 100 * n // 1024
     kept = []
     for _ in range(times):
         near = _neighbourhood(clouds, streams, size)
         kept.append(_take(clouds, near))
         clouds = _remove(clouds, near)
-    rest = _draw(streams, lambda rng: rng.integers(clouds.shape[1], size=n - times * size))
-    return np.concatenate([*kept, _take(clouds, rest)], axis=1)
+    rest = _draw(streams, lambda rng: rng.integers(clouds.shape[2], size=n - times * size))
+    return np.concatenate([*kept, _take(clouds, rest)], axis=2)
 
 
 def _neighbourhood(clouds: np.ndarray, streams: Streams, size: int) -> np.ndarray:
-    """The `size` points (B, size) nearest to a random point of each cloud, itself included."""
-    centre = _take(clouds, _draw(streams, lambda rng: rng.integers(clouds.shape[1], size=1)))  # (B, 1, 3)
-    return np.argpartition(np.square(clouds - centre).sum(axis=2), size, axis=1)[:, :size]
+    """The `size` points (B, size) nearest to a random point of each cloud, itself included, by index."""
+    centre = np.array([rng.integers(clouds.shape[2]) for rng in streams])[:, None]
+    distance = np.square(clouds - _take(clouds, centre)).sum(axis=1)  # (B, N)
+    return np.sort(np.argpartition(distance, size, axis=1)[:, :size], axis=1)
 
 
 def _remove(clouds: np.ndarray, index: np.ndarray) -> np.ndarray:
-    stays = np.ones(clouds.shape[:2], dtype=bool)
-    np.put_along_axis(stays, index, False, axis=1)
-    return clouds[stays].reshape(len(clouds), -1, 3)
+    stays = np.ones((len(clouds), 1, clouds.shape[2]), dtype=bool)
+    np.put_along_axis(stays[:, 0], index, False, axis=1)
+    return clouds[np.broadcast_to(stays, clouds.shape)].reshape(len(clouds), 3, -1)
 
 
 # ------------------------------------------------------------------------------------------ distortions
@@ -265,22 +271,24 @@ RADIUS = 0.5
 def distortion(clouds: np.ndarray, streams: Streams, strength: float) -> np.ndarray:
     """Free-form deformation: a lattice over [-1, 1]^3 moves by U(-strength, strength) of the box's side, 2.
 
-    A point moves by the mean of the lattice's displacements weighted with the Bernstein polynomials of degree
-    4 in its position (PyGeM, pygem/ffd.py).
+    A point moves by the mean of the lattice's moves, weighted with the Bernstein polynomials of degree 4 in
+    its position (PyGeM, pygem/ffd.py).
     """
-    shape = (LATTICE * LATTICE, LATTICE * 3)
-    moves = 2 * _draw(streams, lambda rng: rng.uniform(-strength, strength, shape))  # (B, xy, z3)
-    x, y, z = np.moveaxis(_bernstein((clouds + 1) / 2), 2, 0)  # each (B, N, 5)
-    xy = (x[..., :, None] * y[..., None, :]).reshape(*clouds.shape[:2], -1)  # (B, N, 25)
-    by_z = (xy @ moves).reshape(*clouds.shape[:2], LATTICE, 3)
-    return clouds + (z[..., None] * by_z).sum(axis=2)
+    shape = (LATTICE * 3, LATTICE * LATTICE)  # lattice's z and component of the move, lattice's x and y
+    moves = 2 * _draw(streams, lambda rng: rng.uniform(-strength, strength, shape))
+    moved = np.empty_like(clouds)
+    for cloud, move, out in zip(clouds, moves, moved, strict=True):  # one cloud's 25 weights fit the cache
+        x, y, z = _bernstein((cloud + 1) / 2).swapaxes(0, 1)  # each (5, N)
+        by_z = move @ (x[:, None] * y).reshape(LATTICE**2, -1)  # (15, N)
+        out[:] = cloud + (z[:, None] * by_z.reshape(LATTICE, 3, -1)).sum(axis=0)
+    return moved
 
 
 def _bernstein(t: np.ndarray) -> np.ndarray:
-    """The five Bernstein polynomials of degree 4 at `t`, along a new last axis."""
+    """The five Bernstein polynomials of degree 4 at `t`, along a new first axis."""
     s = 1 - t
-    s2, t2 = s * s, t * t
-    return np.stack([s2 * s2, 4 * s2 * s * t, 6 * s2 * t2, 4 * s * t * t2, t2 * t2], axis=-1)
+    s2, st, t2 = s * s, s * t, t * t
+    return np.stack([s2 * s2, 4 * s2 * st, 6 * s2 * t2, 4 * st * t2, t2 * t2])
 
 
 def distortion_rbf(clouds: np.ndarray, streams: Streams, distance: float) -> np.ndarray:
@@ -298,41 +306,44 @@ def _radial(clouds: np.ndarray, streams: Streams, distance: float, inverse: bool
 
     The direction of a move has two angles, both U(-pi, pi) (PyGeM, pygem/rbf.py).
     """
-    alpha, gamma = np.moveaxis(_draw(streams, lambda rng: rng.uniform(-np.pi, np.pi, (2, LATTICE**3))), 1, 0)
-    moves = np.stack([np.cos(alpha) * np.sin(gamma), np.sin(alpha) * np.sin(gamma), np.cos(gamma)], axis=-1)
-    weights = _radial_system(inverse) @ (distance * moves)  # (B, 125 + 4, 3)
+    alpha, gamma = _draw(streams, lambda rng: rng.uniform(-np.pi, np.pi, (2, LATTICE**3))).swapaxes(0, 1)
+    directions = [np.cos(alpha) * np.sin(gamma), np.sin(alpha) * np.sin(gamma), np.cos(gamma)]
+    moves = distance * np.stack(directions, axis=1)  # (B, 3, 125)
+    weights = (moves @ _radial_system(inverse)).astype(np.float32)  # (B, 3, 125 + 4)
     moved = np.empty_like(clouds)
-    for cloud, weight, out in zip(clouds, weights, moved, strict=True):  # one (N, 125) kernel fits the cache
-        linear = np.column_stack([np.ones(len(cloud)), cloud])
-        out[:] = cloud + _kernel(cloud, inverse) @ weight[:-4] + linear @ weight[-4:]
+    for cloud, weight, out in zip(clouds, weights, moved, strict=True):  # one (125, N) kernel fits the cache
+        out[:] = cloud + weight[:, :-4] @ _kernel(cloud, inverse) + weight[:, -4:] @ _linear(cloud)
     return moved
 
 
 @cache
 def _lattice() -> np.ndarray:
-    axis = np.linspace(-1, 1, LATTICE)
-    return np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    """The control points (3, 125) float64."""
+    return np.stack(np.meshgrid(*[np.linspace(-1, 1, LATTICE)] * 3, indexing="ij")).reshape(3, -1)
 
 
 @cache
 def _radial_system(inverse: bool) -> np.ndarray:
-    """(129, 125) float64: from the lattice's displacements to the kernel's and the linear term's weights."""
+    """(125, 129) float64: from the lattice's moves to the weights of the kernel and of the linear term."""
     lattice = _lattice()
-    n = len(lattice)
+    n = lattice.shape[1]
     system = np.zeros((n + 4, n + 4))
     system[:n, :n] = _kernel(lattice, inverse)
-    system[:n, n:] = np.column_stack([np.ones(n), lattice])
-    system[n:, :n] = system[:n, n:].T
-    return np.ascontiguousarray(np.linalg.inv(system)[:, :n])
+    system[n:, :n] = _linear(lattice)
+    system[:n, n:] = system[n:, :n].T
+    return np.linalg.inv(system)[:n]
+
+
+def _linear(points: np.ndarray) -> np.ndarray:
+    return np.vstack([np.ones_like(points[:1]), points])
 
 
 def _kernel(points: np.ndarray, inverse: bool) -> np.ndarray:
-    """The radial function (N, 125) of the distances between `points` and the lattice."""
-    lattice = _lattice()
-    # r^2 + R^2 = |p|^2 - 2 p.q + (|q|^2 + R^2) in one product
-    left = np.column_stack([points, np.square(points).sum(axis=1), np.ones(len(points))])
-    right = np.vstack([-2 * lattice.T, np.ones(len(lattice)), np.square(lattice).sum(axis=1) + RADIUS**2])
-    kernel = left @ right
+    """The radial function (125, N) of the distances between the lattice and `points` (3, N)."""
+    lattice = _lattice().astype(points.dtype)
+    # r^2 + RADIUS^2 = (|q|^2 + RADIUS^2) - 2 q.p + |p|^2, in one product
+    left = np.vstack([np.square(lattice).sum(axis=0) + RADIUS**2, -2 * lattice, np.ones_like(lattice[:1])])
+    kernel = left.T @ np.vstack([_linear(points), np.square(points).sum(axis=0)])
     np.sqrt(kernel, out=kernel)
     return np.reciprocal(kernel, out=kernel) if inverse else kernel
 

@@ -42,7 +42,7 @@ class ModelNet40C:
 
     def __init__(
         self,
-        directory: str | Path,
+        directory: str | Path | None,
         classes: Sequence[str],
         evaluation_objects: int | None,
         variants: Sequence[Variant],
@@ -59,10 +59,10 @@ class ModelNet40C:
         Raises:
             InputError: the directory or a file is missing, or an array has the wrong shape or type.
         """
+        if not directory or not Path(directory).is_dir():
+            raise InputError(f"clouds.directory: '{directory}' is not a directory; unpack {ORIGIN} there.")
         self.directory = Path(directory)
         self.classes = tuple(sorted(classes))
-        if not self.directory.is_dir():
-            raise InputError(f"{directory}: no such directory. Unpack {ORIGIN} there.")
         labels = self._open("label.npy")
         if labels.dtype.kind not in "iu" or labels.shape not in ((len(labels),), (len(labels), 1)):
             raise InputError(
@@ -116,7 +116,7 @@ class ModelNet40C:
     def _open(self, name: str) -> np.ndarray:
         path = self.directory / name
         try:
-            return np.load(path, mmap_mode="r", allow_pickle=False)
+            return np.lib.format.open_memmap(path, mode="r")
         except FileNotFoundError:
             raise InputError(
                 f"{path}: missing. It is part of ModelNet40-C: unpack {ORIGIN} into {self.directory}."
