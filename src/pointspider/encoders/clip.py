@@ -2,7 +2,8 @@
 
 Each is a pair of towers that map images and prompts to one space. An image has two embeddings:
 
-    pooled      (B, W)  the vision tower's class token after the last LayerNorm
+    pooled      (B, W)  the class token after the vision tower's last LayerNorm (its patches' mean, where the
+                        model's configuration pools so)
     projected   (B, D)  pooled times the projection matrix (W, D); what is compared with prompts (C, D)
 
 Neither is normalised. Architecture, activation, image size, mean and standard deviation come from the model's
