@@ -166,7 +166,8 @@ def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _wrap(text: str, width: int) -> str:
-    return "\n".join(textwrap.wrap(text, width))
+    """Lines of at most `width` characters; the line breaks of `text` are kept."""
+    return "\n".join(itertools.chain.from_iterable(textwrap.wrap(line, width) for line in text.splitlines()))
 
 
 def _footnote(preset: str) -> str:
@@ -214,7 +215,7 @@ def plot_speed(table: pd.DataFrame) -> Figure:
         told = _wrap(textwrap.shorten(rows["status"].iloc[0], 160), 78)
         place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8, "color": GREY}
         axes.text(0.01, variants.index(name), told, **place)
-    devices = table.groupby("variant", sort=False)["device"].first().fillna("")
+    devices = table.groupby("variant", sort=False)["device"].first().astype("string").fillna("")
     _rows([axes], [_names(name, devices[name]) for name in variants])
     axes.set(xlabel="points rendered per second")
     low, high = axes.get_xlim()
@@ -365,7 +366,7 @@ def _rows(panels: Sequence[Axes], names: Sequence[str]) -> None:
 
 def _names(name: str, detail: str) -> str:
     """A row's name with a detail below it, wrapped."""
-    return "\n".join(line for text in (name, detail) for line in textwrap.wrap(text, 36))
+    return _wrap(f"{name}\n{detail}", 36)
 
 
 def _reciprocal(values: np.ndarray) -> np.ndarray:

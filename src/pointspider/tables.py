@@ -57,9 +57,9 @@ def speed_table(records: pd.DataFrame, preset: str, data: str, seed: int) -> pd.
     rows = []
     for (variant, method), pictures in records.groupby(["variant", "method"], sort=False):
         first, steady = pictures[pictures["picture"] == 0], pictures[pictures["picture"] > 0]
-        reasons = pictures["reason"].dropna()
+        reasons = [reason for reason in pictures["reason"].dropna() if reason]
         row = {"preset": preset, "data": data, "variant": variant, "method": method}
-        row["status"] = f"not available: {reasons.iloc[0]}" if len(reasons) else "measured"
+        row["status"] = f"not available: {reasons[0]}" if len(reasons) else "measured"
         row |= pictures.iloc[0][["device", "resolution", "samples_per_pixel"]].to_dict()
         row |= {"seed": seed, "n": len(steady)}
         row["points_per_second"] = _rate(steady)
@@ -80,7 +80,7 @@ def zero_shot_table(
     """Table II: what share of clouds each CLIP names right, and what one draw of 40 can say about it.
 
     Args:
-        records: `pointspider.evaluate.zero_shot.zero_shot_table` of every model, one below the other.
+        records: `pointspider.evaluate.zero_shot.zero_shot_records` of every model, one below the other.
         preset, data: what produced the rows: preset and source of the clouds.
         weights: each model's `weights` in params.yaml.
         seed: of the Double Roulette.
@@ -122,7 +122,7 @@ def alignment_table(
     """Table III: L1DIV of the three mappers over their seeds, between the constants that need no cloud.
 
     Args:
-        records: `pointspider.evaluate.alignment.alignment_table`, a row per baseline and per mapper and seed.
+        records: `pointspider.evaluate.alignment.alignment_records`: constants, then a row per training.
         preset, data: what produced the rows: preset and source of the clouds.
         point_weights, image_weights: `weights` in params.yaml of the point encoder and of the CLIP.
 

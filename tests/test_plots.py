@@ -1,0 +1,261 @@
+"""The figures: content, sizes, equal bytes, and labels that stay inside."""
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from test_tables import L1, alignment, speed_records, zero_shot
+
+from pointspider import tables
+from pointspider.errors import InputError
+from pointspider.plots import (
+    cloud_sheet,
+    contact_sheet,
+    plot_alignment,
+    plot_loss_curves,
+    plot_speed,
+    plot_zero_shot,
+    save,
+)
+from pointspider.storage import read_png
+
+PUBLISHED = [
+    "clip-vit-base-patch32",
+    "CLIP-ViT-H-14-laion2B-s32B-b79K",
+    "CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
+]
+
+
+def draw_speed(preset: str, available: bool = True) -> Figure:
+    records = speed_records()
+    if not available:
+        message = (
+            "aborted by signal 6: LLVM ERROR: Cannot select: " + "0x55d0c8e7f3b0: v8f32 = fminimum " * 20
+        )
+        records = records[records["reason"].notna()].assign(reason=message)
+    records["device"] = records["device"].where(
+        records["reason"].notna(), "Intel(R) Xeon(R) 8488C @ 2.40GHz, LLVM 19"
+    )
+    return plot_speed(tables.speed_table(records, preset, "procedural", seed=6))
+
+
+def draw_zero_shot(preset: str, models: list[str], draws: int = 5) -> Figure:
+    hits = {f"draw_{draw:04d}": 4 + draw % 9 for draw in range(draws)} | {"clean": 20}
+    records = zero_shot({model: hits for model in models})
+    weights = {model: f"laion/{model}" if model in PUBLISHED else "train" for model in models}
+    return plot_zero_shot(tables.zero_shot_table(records, preset, "x", weights, seed=4, classes=40), records)
+
+
+def draw_alignment(preset: str, l1: dict[str, list[float]]) -> Figure:
+    records = alignment(l1)
+    return plot_alignment(tables.alignment_table(records, preset, "x", "train", "train"), records)
+
+
+def draw_curves(l1: dict[str, list[float]]) -> Figure:
+    records = alignment(l1)
+    runs = [
+        pd.DataFrame({"mapper": mapper, "seed": seed, "epoch": np.arange(1, 101), "train": 3.0, "test": 0.3})
+        for mapper, values in l1.items()
+        for seed in range(len(values))
+    ]
+    table = tables.alignment_table(records, "embedded", "x", "train", "train")
+    return plot_loss_curves(pd.concat(runs), table)
+
+
+def draw_contact(count: int = 5) -> Figure:
+    images = [np.full((64, 64, 3), 40 * index, np.uint8) for index in range(count)]
+    labels = ["airplane/distortion_rbf_inv_5/0003", "one", "two", "three", "night_stand original"][:count]
+    return contact_sheet(images, labels, 3, "embedded")
+
+
+def draw_clouds() -> Figure:
+    rng = np.random.default_rng(0)
+    sizes = {"original": 1024, "cutout_5": 724, "distortion_rbf_inv_5": 1024, "upsampling_5": 2048}
+    return cloud_sheet({name: rng.normal(size=(n, 3)) for name, n in sizes.items()}, 3, "embedded")
+
+
+FIGURES: dict[str, Callable[[], Figure]] = {
+    "speed": partial(draw_speed, "embedded"),
+    "speed of the paper": partial(draw_speed, "paper"),
+    "no variant works": partial(draw_speed, "embedded", available=False),
+    "one model": partial(draw_zero_shot, "embedded", ["tiny"], draws=1),
+    "long names": partial(draw_zero_shot, "paper", PUBLISHED, draws=100),
+    "alignment": partial(
+        draw_alignment, "paper", {"BASE": [0.6, 0.62], "LNORM": [0.3, 0.31], "RNORM": [0.55]}
+    ),
+    "diverged": partial(draw_alignment, "embedded", L1),
+    "off the axis": partial(draw_alignment, "embedded", {"BASE": [0.6, 3e5], "LNORM": [0.3], "RNORM": [1e9]}),
+    "loss curves": partial(draw_curves, L1),
+    "contact sheet": draw_contact,
+    "one picture": partial(draw_contact, count=1),
+    "clouds": draw_clouds,
+}
+
+
+def texts(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text) if text.get_text()]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_saved_figure_has_its_size_its_content_and_nothing_clipped(name, tmp_path):
+    figure = FIGURES[name]()
+    save(figure, tmp_path / "plots" / "name.of.it")
+    assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == [
+        "name.of.it.png",
+        "name.of.it.svg",
+    ]
+    image = read_png(tmp_path / "plots" / "name.of.it.png")
+    width, height = figure.get_size_inches()
+    np.testing.assert_allclose(image.shape, (160 * height, 160 * width, 3), atol=1)
+    assert image.std() > 5
+    assert (image == 255).all(2).mean() > 0.05  # the background is white
+    left, bottom, right, top = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).extents
+    assert -0.01 <= left < right <= width + 0.01
+    assert -0.01 <= bottom < top <= height + 0.01
+    assert any(text.startswith("preset: ") for text in texts(figure))
+
+
+@pytest.mark.parametrize("name", ["alignment", "clouds"])
+def test_equal_figures_have_equal_bytes(name, tmp_path):
+    for directory in ("first", "second"):
+        save(FIGURES[name](), tmp_path / directory / "plot")
+    for suffix in (".png", ".svg"):
+        first, second = (tmp_path / directory / f"plot{suffix}" for directory in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        assert b"<dc:date>" not in first.read_bytes()
+        assert b"matplotlib version" not in first.read_bytes()
+
+
+def test_the_machines_matplotlibrc_changes_nothing(tmp_path):
+    import matplotlib
+
+    save(draw_speed("embedded"), tmp_path / "plain")
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "red", "savefig.dpi": 30}):
+        save(draw_speed("embedded"), tmp_path / "changed")
+    assert (tmp_path / "plain.png").read_bytes() == (tmp_path / "changed.png").read_bytes()
+
+
+def test_speed_names_device_ratio_and_what_does_not_work():
+    said = " | ".join(texts(draw_speed("embedded"))).replace("\n", " ")
+    assert "40 × reference" in said
+    assert "LLVM 19" in said
+    assert "not available: no NVIDIA driver" in said
+    assert "reference, 800² pixels of 64 samples" in said
+    assert "not comparable with the paper's figures" in said
+    assert "the paper, on its own machine" not in said
+    assert "the paper, on its own machine" in texts(draw_speed("paper"))
+
+
+def test_speed_is_on_a_log_axis_and_zero_shot_spans_all_accuracies():
+    assert draw_speed("embedded").axes[0].get_xscale() == "log"
+    for axes in draw_zero_shot("embedded", ["tiny"]).axes:
+        low, high = axes.get_xlim()
+        assert low <= 0
+        assert high >= 1
+
+
+def test_published_models_are_not_named_twice():
+    assert PUBLISHED[1] in texts(draw_zero_shot("paper", PUBLISHED))
+    assert "tiny\ntrained by this workflow" in texts(draw_zero_shot("embedded", ["tiny"]))
+
+
+def test_failed_mappers_are_said_in_words():
+    diverged = texts(draw_alignment("embedded", L1))
+    assert "BASE\n2 of 2 seeds diverged" in diverged
+    assert "LNORM" in diverged
+    assert "RNORM\n1 of 2 seeds diverged" in diverged
+    axes = draw_alignment("embedded", {"BASE": [0.6, 3e5], "LNORM": [0.3], "RNORM": [0.5]}).axes[0]
+    assert axes.get_xlim()[1] < 2  # the one at 300,000 does not flatten the others
+    assert any("3e+05" in text.get_text() for text in axes.texts)
+
+
+def test_l1div_is_the_reciprocal_axis():
+    figure = draw_alignment("embedded", {"BASE": [0.6], "LNORM": [0.3], "RNORM": [0.5]})
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[0]
+    reciprocal = axes.child_axes[0]
+    np.testing.assert_allclose(1 / np.array(axes.get_xlim()), reciprocal.get_xlim()[::-1])
+
+
+def test_loss_curves_have_a_line_per_seed_and_split():
+    panels = draw_curves(L1).axes
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        "BASE (2 diverged)",
+        "LNORM",
+        "RNORM (1 diverged)",
+    ]
+    assert [len(axes.get_lines()) for axes in panels] == [5, 5, 5]  # two seeds, two splits, the median
+
+
+def test_contact_sheet_shows_the_images_in_reading_order(tmp_path):
+    colours = np.array([[200, 0, 0], [0, 200, 0], [0, 0, 200], [200, 200, 0]], np.uint8)
+    images = [np.tile(colour, (8, 8, 1)) for colour in colours]
+    save(contact_sheet(images, list("abcd"), 2, "paper"), tmp_path / "sheet")
+    picture = read_png(tmp_path / "sheet.png").astype(int)
+    centres = [np.argwhere((picture == colour).all(2)).mean(0) for colour in colours]
+    assert centres[0][0] == pytest.approx(centres[1][0], abs=1)
+    assert centres[0][1] == pytest.approx(centres[2][1], abs=1)
+    assert centres[1][1] > centres[0][1] + 200
+    assert centres[2][0] > centres[0][0] + 200
+
+
+def scatter(clouds: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions (inches, downwards), diameters (points) and colours of the dots, in drawing order."""
+    dots = cloud_sheet(clouds, 1, "embedded").axes[0].collections[0]
+    return np.asarray(dots.get_offsets()), np.sqrt(dots.get_sizes()), dots.get_facecolors()[:, :3]
+
+
+def test_clouds_are_seen_by_the_renderers_camera():
+    """Against a look-at camera built step by step, up to the zoom and shift of the cell."""
+    cloud = np.random.default_rng(0).uniform(-0.5, 0.5, size=(60, 3))
+    cloud[:2] = [[-0.5] * 3, [0.5] * 3]  # the box is the unit cube: nothing is moved or scaled
+    drawn, diameters, _ = scatter({"cloud": cloud})
+    eye = np.full(3, 2.75)
+    forward = -eye / np.linalg.norm(eye)
+    right = np.cross(forward, [0, 0, 1]) / np.linalg.norm(np.cross(forward, [0, 0, 1]))
+    up = np.cross(right, forward)
+    x, y, z = cloud.T
+    seen = np.stack([-z, x, y + 0.25], axis=1) - eye  # z up, the lowest point at -0.25
+    seen = seen[np.argsort(-seen @ forward)]  # the farthest is drawn first
+    ahead = seen @ forward
+    np.testing.assert_allclose(diameters * ahead, diameters[0] * ahead[0])
+    slope_x, left = np.polyfit(seen @ right / ahead, drawn[:, 0], 1)
+    slope_y, top = np.polyfit(seen @ up / ahead, drawn[:, 1], 1)
+    np.testing.assert_allclose(drawn[:, 0], slope_x * (seen @ right / ahead) + left, atol=1e-9)
+    np.testing.assert_allclose(drawn[:, 1], slope_y * (seen @ up / ahead) + top, atol=1e-9)
+    assert slope_x == pytest.approx(-slope_y)  # y points down in a figure's inches from its top
+    assert slope_x > 0
+    np.testing.assert_allclose(diameters[0] / 72 * ahead[0], 2 * 0.025 * slope_x)  # spheres of radius 0.025
+
+
+def test_clouds_fill_their_cell_whatever_their_scale_and_place():
+    rng = np.random.default_rng(1)
+    cloud = rng.uniform(-1, 1, size=(500, 3))
+    (there, size, colour), (here, same_size, same_colour) = (
+        scatter({"a": cloud}),
+        scatter({"a": 7 * cloud + 30}),
+    )
+    np.testing.assert_allclose(there, here, atol=1e-6)
+    np.testing.assert_allclose(size, same_size)
+    np.testing.assert_allclose(colour, same_colour, atol=1e-6)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T.astype(float)
+    positions, _, _ = scatter({"cube": corners})
+    assert (positions > 0.08).all()
+    assert (positions < 0.08 + 1.3).all()
+
+
+def test_bad_input_is_named():
+    with pytest.raises(InputError, match="at least one picture"):
+        contact_sheet([], [], 3, "embedded")
+    with pytest.raises(InputError, match="cloud 'chair': expected finite"):
+        cloud_sheet({"chair": np.full((4, 3), np.nan)}, 3, "embedded")
+    with pytest.raises(InputError, match=r"cloud 'chair': .* got shape \(4, 2\)"):
+        cloud_sheet({"chair": np.zeros((4, 2))}, 3, "embedded")
+    table = tables.alignment_table(alignment(L1), "embedded", "x", "train", "train")
+    with pytest.raises(InputError, match=r"loss curves: no columns \['test'\]"):
+        plot_loss_curves(pd.DataFrame(columns=["mapper", "seed", "epoch", "train"]), table)

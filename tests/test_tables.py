@@ -1,0 +1,332 @@
+"""Tables I-III, the summary page and the selected mapper's metrics, from hand-made records."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from pointspider.errors import InputError
+from pointspider.evaluate.statistics import wilson_interval
+from pointspider.storage import read_csv, write_csv
+from pointspider.tables import (
+    alignment_table,
+    selected_metrics,
+    speed_table,
+    summary,
+    top_ranks,
+    weights_label,
+    zero_shot_table,
+)
+
+PLOTS = {"Loss curves": "../plots/loss_curves.png"}
+PUBLISHED = "CLIP-ViT-H-14-laion2B-s32B-b79K"
+
+
+def speed_records() -> pd.DataFrame:
+    """Pictures of 1000 points: the reference takes 5 s, then 4 s each, ours 0.5 s, then 0.1 s. No cuda."""
+    rows = []
+    for method, seconds, resolution in (("reference", (5, 4, 4), 800), ("ours", (0.5, 0.1, 0.1), 224)):
+        for picture, wall in enumerate(seconds):
+            rows.append(
+                {
+                    "variant": "llvm_ad_rgb",
+                    "method": method,
+                    "device": "a CPU, LLVM 19.1.7",
+                    "resolution": resolution,
+                    "samples_per_pixel": 64,
+                    "picture": picture,
+                    "points": 1000,
+                    "wall_seconds": wall,
+                    "cpu_seconds": 2 * wall,
+                    "psnr": 44.0 + picture if method == "ours" else np.nan,
+                    "mean_absolute_error": 0.25 if method == "ours" else np.nan,
+                }
+            )
+    refused = {
+        "variant": "cuda_ad_rgb",
+        "reason": "no NVIDIA driver",
+        "resolution": 800,
+        "samples_per_pixel": 64,
+    }
+    return pd.DataFrame([*rows, {**refused, "method": "reference"}, {**refused, "method": "ours"}])
+
+
+@pytest.fixture
+def speed() -> pd.DataFrame:
+    return speed_records()
+
+
+def zero_shot(hits: dict[str, dict[str, int]], n: int = 40, n_clean: int = 100) -> pd.DataFrame:
+    """Records as `pointspider.evaluate.zero_shot` makes them, from the number of hits per model and set."""
+    rows = []
+    for model, sets in hits.items():
+        for name, count in sets.items():
+            total = n_clean if name == "clean" else n
+            row = {"model": model, "set": name, "n": total}
+            for k in (1, 3):
+                low, high = wilson_interval(count * k, total)
+                row |= {f"top{k}": count * k / total, f"top{k}_low": low, f"top{k}_high": high}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+HITS = {
+    PUBLISHED: {"draw_0000": 12, "draw_0001": 8, "draw_0002": 4, "clean": 30},
+    "tiny": {"draw_0000": 1, "draw_0001": 1, "draw_0002": 1, "clean": 2},
+}
+
+
+def alignment(l1: dict[str, list[float]], median: float = 0.5) -> pd.DataFrame:
+    """Records as `pointspider.evaluate.alignment` makes them, from each seed's last L1; NaN: it diverged."""
+    common = {
+        "image_model": "tiny",
+        "layer": "pooled",
+        "point_encoder": "pointnet",
+        "n_train": 20,
+        "n_test": 10,
+    }
+    rows = [
+        {"kind": "baseline", "mapper": name, "l1_last": value, "l1_best": value}
+        for name, value in (("zero", 0.8), ("mean", 0.52), ("median", median))
+    ]
+    for mapper, values in l1.items():
+        for seed, value in enumerate(values):
+            run = {
+                "kind": "mapper",
+                "mapper": mapper,
+                "seed": seed,
+                "epochs": 100,
+                "best_epoch": 40 + 10 * seed,
+            }
+            run |= {"batch_size": 20, "base_width": 8, "diverged_at": 7 if np.isnan(value) else None}
+            rows.append({**run, "l1_last": value, "l1_best": 0.3 if np.isnan(value) else value / 2})
+    frame = pd.DataFrame(rows).assign(**common)
+    for which in ("last", "best"):
+        frame[f"l1div_{which}"] = 1 / frame[f"l1_{which}"]
+        frame[f"skill_{which}"] = 1 - frame[f"l1_{which}"] / median
+    integers = ["seed", "epochs", "best_epoch", "batch_size", "base_width", "diverged_at"]
+    return frame.astype(dict.fromkeys(integers, "Int64"))
+
+
+L1 = {"BASE": [np.nan, np.nan], "LNORM": [0.25, 0.4], "RNORM": [0.6, np.nan]}
+
+
+def three_tables(speed: pd.DataFrame, preset: str) -> list[pd.DataFrame]:
+    weights = {PUBLISHED: f"laion/{PUBLISHED}", "tiny": "train"}
+    return [
+        speed_table(speed, preset, "procedural", seed=6),
+        zero_shot_table(zero_shot(HITS), preset, "procedural", weights, seed=4, classes=40),
+        alignment_table(alignment(L1), preset, "procedural", "train", "train"),
+    ]
+
+
+def test_speed_is_points_per_wall_second_without_the_first_picture(speed):
+    table = speed_table(speed, "embedded", "procedural", seed=6)
+    assert len(table) == 4
+    assert (table[["preset", "data", "seed"]] == ["embedded", "procedural", 6]).all(axis=None)
+    reference, ours = table.iloc[0], table.iloc[1]
+    assert reference["n"] == ours["n"] == 2
+    assert reference["points_per_second"] == pytest.approx(250)
+    assert reference["first_points_per_second"] == pytest.approx(200)
+    assert ours["points_per_second"] == pytest.approx(10_000)
+    assert ours["first_points_per_second"] == pytest.approx(2_000)
+    assert (reference["ratio"], ours["ratio"]) == pytest.approx((1, 40))
+    assert ours["cpu_seconds"] == pytest.approx(0.2)
+    assert ours["psnr"] == pytest.approx(45.5)
+    assert ours["mean_absolute_error"] == 0.25
+    assert (reference["resolution"], ours["resolution"]) == (800, 224)
+    assert ours["device"] == "a CPU, LLVM 19.1.7"
+    assert ours["status"] == "measured"
+
+
+def test_a_variant_that_does_not_work_says_why_and_has_no_figures(speed):
+    rows = speed_table(speed, "embedded", "procedural", seed=6).iloc[2:]
+    assert (rows["variant"] == "cuda_ad_rgb").all()
+    assert (rows["status"] == "not available: no NVIDIA driver").all()
+    assert (rows["n"] == 0).all()
+    figures = ["points_per_second", "first_points_per_second", "ratio", "cpu_seconds", "psnr"]
+    assert rows[figures].isna().all(axis=None)
+
+
+def test_the_papers_speed_stands_beside_every_variant_it_gives(speed):
+    table = speed_table(speed, "paper", "modelnet40c", seed=6)
+    assert table["paper_points_per_second"].tolist() == [18.720, 18.720, 56.161, 56.161]
+
+
+def test_zero_shot_is_the_first_draw_with_the_spread_over_all():
+    weights = {PUBLISHED: f"laion/{PUBLISHED}", "tiny": "train"}
+    table = zero_shot_table(zero_shot(HITS), "embedded", "procedural", weights, seed=4, classes=40)
+    assert table["model"].tolist() == [PUBLISHED, "tiny"]
+    assert table["weights"].tolist() == [f"laion/{PUBLISHED}", "trained by this workflow"]
+    row = table.iloc[0]
+    assert (row["n"], row["draws"], row["n_clean"], row["seed"]) == (40, 3, 100, 4)
+    assert row["top1"] == pytest.approx(0.3)
+    assert (row["top1_low"], row["top1_high"]) == pytest.approx((0.1807, 0.4543), abs=1e-4)  # 12 of 40
+    assert (row["top1_mean"], row["top1_std"]) == pytest.approx((0.2, 0.1))
+    assert (row["top1_clean"], row["top3_clean"]) == pytest.approx((0.3, 0.9))
+    assert row["top1_clean_high"] - row["top1_clean_low"] < row["top1_high"] - row["top1_low"]
+    assert (row["top1_chance"], row["top3_chance"]) == pytest.approx((0.025, 0.075))
+    assert top_ranks(table) == [1, 3]
+
+
+def test_one_draw_has_no_standard_deviation():
+    records = zero_shot({"tiny": {"draw_0000": 4, "clean": 20}})
+    row = zero_shot_table(records, "embedded", "procedural", {"tiny": "train"}, seed=4, classes=40).iloc[0]
+    assert row["top1_mean"] == pytest.approx(0.1)
+    assert np.isnan(row["top1_std"])
+
+
+def test_alignment_takes_l1div_per_seed_and_leaves_diverged_seeds_out():
+    table = alignment_table(alignment(L1), "embedded", "procedural", "train", "train").set_index("mapper")
+    assert table.index.tolist() == ["zero", "mean", "median", "BASE", "LNORM", "RNORM"]
+    lnorm = table.loc["LNORM"]
+    assert lnorm["l1_last"] == pytest.approx(0.325)
+    assert lnorm["l1div_last"] == pytest.approx(3.25)  # mean of 4 and 2.5, not 1 / 0.325
+    assert lnorm["l1div_last_std"] == pytest.approx(1.5 / np.sqrt(2))
+    assert lnorm["skill_last"] == pytest.approx(0.35)
+    assert lnorm["l1div_best"] == pytest.approx(6.5)
+    assert (lnorm["seeds"], lnorm["diverged"], lnorm["beats_median"]) == ("0 1", 0, 2)
+    assert lnorm["best_epoch"] == "40-50"
+    assert (lnorm["n_train"], lnorm["n_test"]) == (20, 10)
+    rnorm = table.loc["RNORM"]
+    assert (rnorm["l1_last"], rnorm["diverged"], rnorm["beats_median"]) == (0.6, 1, 0)
+    assert np.isnan(rnorm["l1_last_std"])
+    assert rnorm["best_epoch"] == "40"
+    base = table.loc["BASE"]
+    assert (base["diverged"], base["seeds"], base["best_epoch"]) == (2, "0 1", "-")
+    assert pd.isna(base[["l1_last", "l1div_last", "skill_last", "l1_best", "l1div_best"]].tolist()).all()
+    assert table.loc["median", "skill_last"] == 0
+    assert table.loc["zero", "l1div_last"] == pytest.approx(1.25)
+    assert (table["point_weights"] == "trained by this workflow").all()
+
+
+def test_the_papers_figures_are_empty_unless_the_preset_is_the_papers(speed):
+    for preset, expected in (("embedded", False), ("paper", True)):
+        tables = three_tables(speed, preset)
+        columns = [name for table in tables for name in table.columns if name.startswith("paper_")]
+        assert columns == ["paper_points_per_second", "paper_top1", "paper_top3", "paper_l1div"]
+        assert [bool(table[name].notna().any()) for table in tables for name in table.columns
+                if name.startswith("paper_")] == [expected] * 4  # fmt: skip
+    _, table2, table3 = tables
+    assert table2["paper_top1"].tolist()[0] == 0.300
+    assert table2["paper_top3"].tolist()[0] == 0.400
+    assert np.isnan(table2["paper_top1"].tolist()[1])  # a model that the paper does not have
+    assert table3["paper_l1div"].tolist()[3:] == [1.529, 3.996, 1.569]
+    assert table3["paper_l1div"].isna().tolist()[:3] == [True] * 3
+
+
+def test_the_papers_figures_agree_with_its_text():
+    """Abstract: a mean L1 of about 0.25; section III: cuda about 3 times as fast as llvm; Table II: of 40."""
+    from pointspider.tables import PAPER_ACCURACY, PAPER_L1DIV, PAPER_POINTS_PER_SECOND
+
+    assert 1 / PAPER_L1DIV["LNORM"] == pytest.approx(0.25, abs=0.001)
+    ratio = PAPER_POINTS_PER_SECOND["cuda_ad_rgb"] / PAPER_POINTS_PER_SECOND["llvm_ad_rgb"]
+    assert ratio == pytest.approx(3, abs=0.01)
+    hits = [40 * share for shares in PAPER_ACCURACY.values() for share in shares.values()]
+    np.testing.assert_allclose(hits, np.round(hits))
+
+
+def test_tables_survive_the_csv(speed, tmp_path):
+    for index, table in enumerate(three_tables(speed, "paper")):
+        write_csv(tmp_path / f"{index}.csv", table)
+        read = read_csv(tmp_path / f"{index}.csv")
+        assert_frame_equal(read.convert_dtypes(), table.convert_dtypes(), check_dtype=False)
+
+
+def test_selected_metrics_are_flat_json(speed):
+    _, table2, table3 = three_tables(speed, "embedded")
+    metrics = selected_metrics(table2, table3, "layer")
+    assert metrics["mapper"] == "LNORM"
+    assert (metrics["l1"], metrics["l1div"], metrics["skill"]) == pytest.approx((0.325, 3.25, 0.35))
+    assert metrics["best_l1"] == pytest.approx(0.1625)
+    assert metrics["zero_shot_model"] == PUBLISHED
+    assert (metrics["zero_shot_top1"], metrics["zero_shot_top1_mean"]) == pytest.approx((0.3, 0.2))
+    diverged = selected_metrics(table2, table3, "none")
+    assert diverged["l1"] is None
+    assert diverged["seeds_diverged"] == 2
+    assert json.loads(json.dumps(diverged, allow_nan=False)) == diverged
+
+
+def test_the_summary_draws_its_conclusions_by_rule(speed):
+    page = summary(*three_tables(speed, "embedded"), PLOTS)
+    for sentence in (
+        "**Not comparable with the paper.**",
+        "`llvm_ad_rgb` (a CPU, LLVM 19.1.7): ours renders 40 times as many points per second",
+        "`cuda_ad_rgb`: not available: no NVIDIA driver.",
+        f"{PUBLISHED} is above chance: the first draw's top-1 interval excludes 0.025.",
+        "tiny is not told from chance",
+        "is ahead of every other model",
+        "BASE diverged with every seed",
+        "LNORM beats the median with every seed",
+        "RNORM does not beat the median (1 of 2 seeds diverged and are left out)",
+        "0.300 [0.18, 0.45]",
+        "- [Loss curves](../plots/loss_curves.png)",
+    ):
+        assert sentence in page
+    assert "paper, L1DIV" not in page  # empty columns are left out
+    assert "nan" not in page
+    assert "<NA>" not in page
+
+
+def test_the_summary_of_the_paper_shows_its_figures(speed):
+    page = summary(*three_tables(speed, "paper"), PLOTS)
+    assert "Not comparable" not in page
+    for figure in ("18.720", "3.996", "0.400"):
+        assert figure in page
+
+
+def test_overlapping_intervals_are_no_ranking(speed):
+    hits = {"first": {"draw_0000": 8, "clean": 20}, "second": {"draw_0000": 6, "clean": 20}}
+    table = zero_shot_table(
+        zero_shot(hits), "embedded", "x", dict.fromkeys(hits, "train"), seed=4, classes=40
+    )
+    table1, _, table3 = three_tables(speed, "embedded")
+    page = summary(table1, table, table3, PLOTS)
+    assert "The first draw does not rank first above second: with n = 40 their intervals overlap." in page
+
+
+def test_the_summarys_tables_are_rectangular(speed):
+    blocks = summary(*three_tables(speed, "paper"), PLOTS).split("\n\n")
+    tables = [block.splitlines() for block in blocks if block.startswith("|")]
+    assert [len(lines) for lines in tables] == [2 + 4, 2 + 2, 2 + 6]
+    for lines in tables:
+        assert len({(len(line), line.count("|")) for line in lines}) == 1
+
+
+def test_summary_and_metrics_read_tables_that_were_written(speed, tmp_path):
+    tables = three_tables(speed, "embedded")
+    paths = [tmp_path / f"{index}.csv" for index in range(3)]
+    for path, table in zip(paths, tables, strict=True):
+        write_csv(path, table)
+    read = [read_csv(path) for path in paths]
+    assert summary(*read, PLOTS) == summary(*tables, PLOTS)
+    assert selected_metrics(*read[1:], "layer") == selected_metrics(*tables[1:], "layer")
+
+
+def test_missing_columns_are_named(speed):
+    with pytest.raises(InputError, match=r"speed records: no columns \['wall_seconds'\]"):
+        speed_table(speed.drop(columns="wall_seconds"), "embedded", "x", seed=6)
+    with pytest.raises(InputError, match=r"zero-shot records: no columns \['top1_low'\]"):
+        zero_shot_table(zero_shot(HITS).drop(columns="top1_low"), "embedded", "x", {}, seed=4, classes=40)
+    with pytest.raises(InputError, match=r"alignment records: no columns \['diverged_at'\]"):
+        alignment_table(alignment(L1).drop(columns="diverged_at"), "embedded", "x", "train", "train")
+    with pytest.raises(InputError, match="alignment records: no rows"):
+        alignment_table(alignment(L1).iloc[:0], "embedded", "x", "train", "train")
+    records = zero_shot({"tiny": {"draw_0000": 4}})
+    with pytest.raises(InputError, match="tiny lacks the set 'clean'"):
+        zero_shot_table(records, "embedded", "x", {"tiny": "train"}, seed=4, classes=40)
+
+
+def test_weights_are_called_by_their_name():
+    assert weights_label("train") == "trained by this workflow"
+    assert weights_label("openai/clip-vit-base-patch32") == "openai/clip-vit-base-patch32"
+
+
+def test_tables_and_plots_need_neither_torch_nor_mitsuba():
+    code = "import sys, pointspider.tables, pointspider.plots; print({'torch', 'mitsuba'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "set()"
