@@ -1,6 +1,7 @@
 """The tiny CLIP: batches without false negatives, training, and files that load as a published model's."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import open_clip
@@ -11,6 +12,7 @@ from pointspider.encoders.clip import load_clip
 from pointspider.encoders.tiny_clip import (
     CONTEXT_LENGTH,
     ClipSettings,
+    architecture,
     augment,
     batches,
     learning_rate_factor,
@@ -45,10 +47,10 @@ def trained():
 
 
 def test_zero_shot_names_unseen_images(tmp_path, trained):
-    model, config, history, told = trained
+    model, history, told = trained
     assert told == list(enumerate(history))
     assert history[-1]["loss"] < history[0]["loss"]
-    save_clip(tmp_path / "tiny", model, config)
+    save_clip(tmp_path / "tiny", model, SMALL)
     encoder = load_clip("tiny", "open_clip", tmp_path / "tiny", device="cpu")
     images, labels = squares(count=15, seed=1)
     embeddings = encoder.encode_images(images)["projected"]
@@ -59,13 +61,14 @@ def test_zero_shot_names_unseen_images(tmp_path, trained):
 
 
 def test_saved_model_is_the_trained_one(tmp_path, trained):
-    model, config, *_ = trained
+    model = trained[0]
     images, _ = squares(count=2, seed=2)
-    mean, std = (np.array(config["preprocess_cfg"][key]) for key in ("mean", "std"))
+    seen = squares(count=10, seed=0)[0] / 255
+    mean, std = seen.mean(axis=(0, 1, 2)), seen.std(axis=(0, 1, 2))
     pixels = torch.tensor(np.moveaxis((images / 255 - mean) / std, 3, 1), dtype=torch.float32)
     with torch.no_grad():
         expected = model.encode_image(pixels).numpy()
-    save_clip(tmp_path / "tiny", model, config)
+    save_clip(tmp_path / "tiny", model, SMALL)
     encoder = load_clip("tiny", "open_clip", tmp_path / "tiny", device="cpu")
     assert encoder.image_size == 16
     embeddings = encoder.encode_images(images)
@@ -75,26 +78,27 @@ def test_saved_model_is_the_trained_one(tmp_path, trained):
 
 
 def test_directory_is_replaced_whole(tmp_path, trained):
-    model, config, *_ = trained
+    model = trained[0]
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "leftover").write_text("old")
-    save_clip(tmp_path / "tiny", model, config)
+    save_clip(tmp_path / "tiny", model, SMALL)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
     written = sorted(path.name for path in (tmp_path / "tiny").iterdir())
     assert written == ["open_clip_config.json", "open_clip_model.safetensors"]
-    assert json.loads((tmp_path / "tiny" / "open_clip_config.json").read_text()) == config
-    with pytest.raises(TypeError):
-        save_clip(tmp_path / "half", model, {"not JSON": object()})
+    config = json.loads((tmp_path / "tiny" / "open_clip_config.json").read_text())
+    assert config == {"model_cfg": architecture(16, SMALL), "preprocess_cfg": model.visual.preprocess_cfg}
+    with pytest.raises(TypeError, match="JSON"):
+        save_clip(tmp_path / "half", model, replace(SMALL, width=object()))
     assert not (tmp_path / "half").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
 
 
 def test_equal_seeds_give_equal_bytes(tmp_path):
     images, labels = squares(count=3, seed=0)
-    short = ClipSettings(**{**vars(SMALL), "epochs": 1})
+    short = replace(SMALL, epochs=1)
     for name, seed in [("one", 1), ("two", 1), ("other", 2)]:
-        model, config, _ = train_clip(images, labels, PROMPTS, short, seed=seed)
-        save_clip(tmp_path / name, model, config)
+        model, _ = train_clip(images, labels, PROMPTS, short, seed=seed)
+        save_clip(tmp_path / name, model, short)
     one, two, other = (
         (tmp_path / name / "open_clip_model.safetensors").read_bytes() for name in ("one", "two", "other")
     )
@@ -104,7 +108,7 @@ def test_equal_seeds_give_equal_bytes(tmp_path):
 
 def test_token_embeddings_stay_as_drawn(tmp_path, trained):
     """They are frozen; everything else learns."""
-    untrained = ClipSettings(**{**vars(SMALL), "epochs": 0})
+    untrained = replace(SMALL, epochs=0)
     images, labels = squares(count=10, seed=0)
     initial = train_clip(images, labels, PROMPTS, untrained, seed=1)[0].state_dict()
     final = trained[0].state_dict()

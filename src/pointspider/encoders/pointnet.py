@@ -145,14 +145,24 @@ def encode(model: PointNet, points: np.ndarray, batch_size: int = 32) -> np.ndar
     Args:
         model: in eval mode, as `load_point_encoder` returns it.
         points: (M, N, 3) float32.
+        batch_size: clouds that go through the model at once.
 
     Returns:
         (M, 1024) float32.
     """
+    return _apply(model.global_feature, model, points, batch_size)
+
+
+def classify(model: PointNet, points: np.ndarray, batch_size: int = 32) -> np.ndarray:
+    """Class numbers of clouds, (M,) int64; arguments as for `encode`."""
+    return _apply(lambda x: model(x)[0].argmax(dim=1), model, points, batch_size)
+
+
+def _apply(function: Callable, model: PointNet, points: np.ndarray, batch_size: int) -> np.ndarray:
     device = next(model.parameters()).device
     with torch.inference_mode():
-        batches = [model.global_feature(batch.to(device)) for batch in torch.tensor(points).split(batch_size)]
-    return torch.cat(batches).cpu().numpy()
+        results = [function(batch.to(device)) for batch in torch.tensor(points).split(batch_size)]
+    return torch.cat(results).cpu().numpy()
 
 
 # -------------------------------------------------------------------------------------------- training

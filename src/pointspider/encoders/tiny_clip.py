@@ -26,6 +26,8 @@ from pointspider.errors import InputError
 
 #: Tokens of a prompt with its start and end; "a model of night stand" takes 7.
 CONTEXT_LENGTH = 16
+#: Channels of an attention head, in both towers; widths are multiples of it.
+HEAD_WIDTH = 32
 #: As CLIP was trained (Radford et al. 2021, hyperparameter tables): AdamW's coefficients for ViTs, and the
 #: highest factor on the cosines.
 BETAS = (0.9, 0.98)
@@ -52,38 +54,40 @@ class ClipSettings:
     weight_decay: float = 0.1
 
 
-def configuration(images: np.ndarray, settings: ClipSettings) -> dict:
-    """The content of open_clip_config.json for a model of images (M, S, S, 3) uint8.
+def architecture(image_size: int, settings: ClipSettings) -> dict:
+    """The arguments of open_clip's CLIP, `model_cfg` of open_clip_config.json."""
+    return {
+        "embed_dim": settings.projection,
+        "vision_cfg": {
+            "image_size": image_size,
+            "layers": settings.layers,
+            "width": settings.width,
+            "head_width": HEAD_WIDTH,
+            "patch_size": settings.patch,
+            # Untrained, a class token sees all images alike, and training may never leave that plateau
+            "pool_type": "avg",
+        },
+        "text_cfg": {
+            "context_length": CONTEXT_LENGTH,
+            "vocab_size": 49408,  # open_clip's own tokenizer
+            "width": settings.text_width,
+            "heads": settings.text_width // HEAD_WIDTH,
+            "layers": settings.text_layers,
+        },
+    }
+
+
+def preprocessing(images: np.ndarray) -> dict:
+    """How a model of images (M, S, S, 3) uint8 sees them, `preprocess_cfg` of open_clip_config.json.
 
     Their own mean and standard deviation take the place of those of natural images: renders are mostly
     white, and would look all alike to an untrained tower.
     """
     return {
-        "model_cfg": {
-            "embed_dim": settings.projection,
-            "vision_cfg": {
-                "image_size": images.shape[1],
-                "layers": settings.layers,
-                "width": settings.width,
-                "head_width": 32,
-                "patch_size": settings.patch,
-                # Untrained, a class token sees all images alike, and training may never leave that plateau
-                "pool_type": "avg",
-            },
-            "text_cfg": {
-                "context_length": CONTEXT_LENGTH,
-                "vocab_size": 49408,  # open_clip's own tokenizer
-                "width": settings.text_width,
-                "heads": settings.text_width // 32,
-                "layers": settings.text_layers,
-            },
-        },
-        "preprocess_cfg": {
-            "mean": (images.mean(axis=(0, 1, 2)) / 255).tolist(),
-            "std": (images.std(axis=(0, 1, 2)) / 255).tolist(),
-            "interpolation": "bicubic",
-            "resize_mode": "shortest",
-        },
+        "mean": (images.mean(axis=(0, 1, 2)) / 255).tolist(),
+        "std": (images.std(axis=(0, 1, 2)) / 255).tolist(),
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
     }
 
 
@@ -150,7 +154,7 @@ def train_clip(
     settings: ClipSettings,
     seed: int,
     on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, metrics: None,
-) -> tuple[open_clip.CLIP, dict, list[dict[str, float]]]:
+) -> tuple[open_clip.CLIP, list[dict[str, float]]]:
     """Train on the CPU.
 
     Args:
@@ -163,7 +167,7 @@ def train_clip(
             batches; accuracy is top-1 among the batch's prompts.
 
     Returns:
-        The model in eval mode, its `configuration`, and the epochs' metrics.
+        The model in eval mode, and the epochs' metrics.
 
     Raises:
         InputError: a prompt is too long, or the patch does not divide the image.
@@ -173,14 +177,15 @@ def train_clip(
         raise InputError(
             f"render.resolution: {size} is not a multiple of the tiny CLIP's patch {settings.patch}."
         )
-    config = configuration(images, settings)
+    preprocess = preprocessing(images)
     tokens = tokenize(prompts)
     images, labels = torch.tensor(images), torch.tensor(labels, dtype=torch.long)
-    mean, std = (torch.tensor(config["preprocess_cfg"][key]).view(3, 1, 1) for key in ("mean", "std"))
+    mean, std = (torch.tensor(preprocess[key]).view(3, 1, 1) for key in ("mean", "std"))
     loss_function = open_clip.ClipLoss()
     history = []
     with reproducible(seed, f"tiny-clip-patch{settings.patch}") as generator:
-        model = open_clip.CLIP(**config["model_cfg"])
+        model = open_clip.CLIP(**architecture(size, settings))
+        model.visual.preprocess_cfg = preprocess  # where open_clip keeps it
         # Random embeddings tell a few prompts' tokens apart; their table is larger than all the rest
         model.token_embedding.requires_grad_(False)
         optimizer = torch.optim.AdamW(
@@ -209,16 +214,21 @@ def train_clip(
             metrics = {"loss": float(np.mean(losses)), "accuracy": float(np.mean(hits))}
             history.append(metrics)
             on_epoch(epoch, metrics)
-    return model.eval(), config, history
+    return model.eval(), history
 
 
-def save_clip(directory: str | Path, model: open_clip.CLIP, config: dict) -> None:
+def save_clip(directory: str | Path, model: open_clip.CLIP, settings: ClipSettings) -> None:
     """Write a model as the Hugging Face hub holds open_clip's; equal weights give equal bytes.
 
     Args:
         directory: written whole or not at all; one that is there is replaced.
-        model, config: as `train_clip` returns them.
+        model: as `train_clip` returns it.
+        settings: those that it was trained with.
     """
+    config = {
+        "model_cfg": architecture(model.visual.image_size[0], settings),
+        "preprocess_cfg": model.visual.preprocess_cfg,
+    }
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as temporary:
