@@ -287,7 +287,7 @@ def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
             label = f"{epoch} epoch, a mark per seed" if i == 0 else None
             axes.plot(l1[near], y[near], marker, color=colour, mfc="none", label=label)
             if not near.all():
-                told = f"→ {(~near).sum()} at up to {l1.max():.2g}"
+                told = f"→ {(~near).sum()} beyond, up to {l1.max():.2g}"
                 edge = axes.get_yaxis_transform()
                 axes.annotate(told, (1, i + shift), (4, 0), xycoords=edge, color=colour, **BESIDE)
         diverged = f"{mapper['diverged']} of {len(runs)} seeds diverged" if mapper["diverged"] else ""
