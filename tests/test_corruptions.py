@@ -423,6 +423,31 @@ def test_an_invisible_mesh_is_refused():
         corrupt(Variant("occlusion", 1), [], [sliver], ["chair/0007"], 0)
 
 
+def test_lidar_against_the_generator_s_loop_over_rings():
+    """Its loop, in its z-up coordinates, over the surface points that the lidar sees."""
+    made = raycasting.lidar(chair(), generator(0), "chair", 2, 1024)
+    rng = generator(0)
+    azimuth = 4 * np.pi / 5 + rng.uniform(-np.pi / 5, np.pi / 5)
+    position, _ = generator_camera(azimuth, 5 / 8 * np.pi, 5)
+    surface = raycasting._see(chair(), rng, "chair", position, 1024)
+    x, z, y = ((surface - position) * [-1, 1, 1]).T
+    length, polar, around = np.sqrt(x**2 + y**2 + z**2), np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
+    step, start, rings = np.radians(1), polar.min(), []
+    while start < polar.max():
+        middle = (polar >= start + step / 4) & (polar < start + step * 3 / 4)
+        r, p, a = length[middle], start + step / 2, around[middle]
+        rings.append(
+            (middle, np.stack([r * np.sin(p) * np.cos(a), r * np.sin(p) * np.sin(a), r * np.cos(p)]))
+        )
+        start += step
+    expected = np.full((1024, 3), np.nan)
+    for middle, (x, y, z) in rings:
+        expected[middle] = np.stack([-x, z, y], axis=1) + position
+    expected = expected[np.isfinite(expected).all(axis=1)]
+    assert 400 < len(expected) < 624  # about half
+    np.testing.assert_allclose(made, expected[rng.integers(len(expected), size=768)], atol=1e-9)
+
+
 @pytest.mark.parametrize("sector", range(1, 6))
 def test_lidar_has_rings_one_degree_apart(sector):
     points = raycasting.lidar(chair(), generator(0, sector), "chair", sector, 1024)

@@ -19,7 +19,7 @@ from pointspider.clouds.modelnet40c import ModelNet40C
 from pointspider.clouds.procedural import ProceduralSource
 from pointspider.clouds.sources import open_source
 from pointspider.errors import InputError
-from pointspider.storage import write_hdf5
+from pointspider.storage import read_csv, write_csv, write_hdf5
 
 NAMES = ["0000", "0001", "0002"]
 
@@ -103,6 +103,13 @@ def test_the_clean_cloud_is_a_subset_of_the_pool():
 def test_released_clouds_are_taken_as_they_are():
     points = build(("0002", "gaussian", 1), ("0000", "gaussian", 1))["gaussian_1"].arrays["points"]
     np.testing.assert_array_equal(points[1], np.arange(12).reshape(4, 3) + 2)
+
+
+def test_manifests_are_read_back_and_joined_even_when_empty(tmp_path):
+    write_csv(tmp_path / "full.csv", manifest(("0001", "uniform", 2), ("0001", "original", 0)))
+    write_csv(tmp_path / "empty.csv", manifest())
+    joined = pd.concat([read_csv(tmp_path / name) for name in ("full.csv", "empty.csv")])
+    assert list(dict(build_clouds(Balls(), "ball", joined, 128, seed=3))) == ["original", "uniform_2"]
 
 
 def test_other_classes_are_passed_over():

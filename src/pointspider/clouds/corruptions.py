@@ -103,8 +103,8 @@ def _require_meshes(variant: Variant, meshes: Sequence, keys: Sequence[str]) -> 
 def sample(pools: Sequence[np.ndarray], streams: Streams, count: int) -> np.ndarray:
     """Draw `count` points of each pool: random permutations of the pool, one after another, cut at `count`.
 
-    A pool of at least `count` points is so drawn from without repetition; of a smaller one every point
-    is taken equally often, up to one.
+    A pool of at least `count` points is so drawn from without repetition; of a smaller one every point is
+    taken equally often, give or take once.
 
     Returns:
         (B, 3, count) float32.
