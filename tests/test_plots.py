@@ -37,10 +37,9 @@ def draw_speed(preset: str, available: bool = True) -> Figure:
         message = (
             "aborted by signal 6: LLVM ERROR: Cannot select: " + "0x55d0c8e7f3b0: v8f32 = fminimum " * 20
         )
-        records = records[records["reason"].notna()].assign(reason=message)
-    records["device"] = records["device"].where(
-        records["reason"].notna(), "Intel(R) Xeon(R) 8488C @ 2.40GHz, LLVM 19"
-    )
+        records = records[records["reason"] != ""].assign(reason=message)
+    device = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz, LLVM 19.1.7"
+    records["device"] = records["device"].where(records["reason"] != "", device)
     return plot_speed(tables.speed_table(records, preset, "procedural", seed=6))
 
 

@@ -215,7 +215,7 @@ def plot_speed(table: pd.DataFrame) -> Figure:
         told = _wrap(textwrap.shorten(rows["status"].iloc[0], 160), 78)
         place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8, "color": GREY}
         axes.text(0.01, variants.index(name), told, **place)
-    devices = table.groupby("variant", sort=False)["device"].first().astype("string").fillna("")
+    devices = dict(zip(table["variant"], table["device"].where(measured, ""), strict=True))
     _rows([axes], [_names(name, devices[name]) for name in variants])
     axes.set(xlabel="points rendered per second")
     low, high = axes.get_xlim()

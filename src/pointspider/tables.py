@@ -29,49 +29,50 @@ PAPER_ACCURACY = {
 #: Table III: L1DIV = 1 / mean L1 on the 420 test clouds, one training each.
 PAPER_L1DIV = {"BASE": 1.529, "LNORM": 3.996, "RNORM": 1.569}
 
-SPEED_RECORDS = (
-    "variant", "method", "reason", "device", "resolution", "samples_per_pixel",
-    "picture", "points", "wall_seconds", "cpu_seconds", "psnr", "mean_absolute_error",
-)  # fmt: skip
 FIRST_DRAW = "draw_0000"  # the Double Roulette draw that is Table II
+
+
+SPEED_FACTS = ("variant", "method", "device", "resolution", "samples_per_pixel", "clouds", "points", "reason")
+SPEED_MEASURES = (
+    "points_per_second", "first_image_seconds", "cpu_seconds_per_cloud", "psnr_db", "mean_abs_error",
+)  # fmt: skip
 
 
 def speed_table(records: pd.DataFrame, preset: str, data: str, seed: int) -> pd.DataFrame:
     """Table I: how fast each Mitsuba variant renders, by the reference procedure and by ours.
 
     Args:
-        records: one row per timed picture; of a variant that does not work, one row with the `reason`.
+        records: `pointspider.render.speed.Measurement`s, a row per variant and method.
         preset, data: what produced the rows: preset and source of the clouds.
         seed: of the Monte-Carlo samples.
 
     Returns:
-        One row per variant and method, in the order of `records`. `points_per_second` is points rendered /
-        wall seconds over the `n` pictures after the first; `first_points_per_second` that of the first, which
-        compiles kernels; `ratio` is to the reference procedure in the same variant; `psnr` (dB) and
-        `mean_absolute_error` (levels of 255) compare a method's pictures with the reference's.
+        The records, with: status, "measured" or why the variant does not work; n, the clouds timed after the
+        first; first_points_per_second, of the first picture, which compiles kernels; ratio, to the reference
+        procedure's points per second in the same variant; and paper_points_per_second.
 
     Raises:
         InputError: a column is missing.
     """
-    require(records, SPEED_RECORDS, "speed records")
+    require(records, (*SPEED_FACTS, *SPEED_MEASURES), "speed records")
+    records = records.astype(
+        dict.fromkeys(SPEED_MEASURES, "float64") | {"reason": "object", "device": "object"}
+    )
+    reference = records[records["method"] == "reference"].set_index("variant")["points_per_second"]
     rows = []
-    for (variant, method), pictures in records.groupby(["variant", "method"], sort=False):
-        first, steady = pictures[pictures["picture"] == 0], pictures[pictures["picture"] > 0]
-        reasons = [reason for reason in pictures["reason"].dropna() if reason]
-        row = {"preset": preset, "data": data, "variant": variant, "method": method}
-        row["status"] = f"not available: {reasons[0]}" if len(reasons) else "measured"
-        row |= pictures.iloc[0][["device", "resolution", "samples_per_pixel"]].to_dict()
-        row |= {"seed": seed, "n": len(steady)}
-        row["points_per_second"] = _rate(steady)
-        row["first_points_per_second"] = _rate(first)
-        row |= steady[["cpu_seconds", "psnr", "mean_absolute_error"]].mean().to_dict()
-        row["paper_points_per_second"] = _paper(preset, PAPER_POINTS_PER_SECOND, variant)
+    for record in records.fillna({"reason": "", "device": ""}).to_dict("records"):
+        row = {"preset": preset, "data": data, "variant": record["variant"], "method": record["method"]}
+        row["status"] = f"not available: {record['reason']}" if record["reason"] else "measured"
+        row |= {"device": record["device"] or "-", "resolution": record["resolution"]}
+        row |= {"samples_per_pixel": record["samples_per_pixel"], "seed": seed}
+        row |= {"n": record["clouds"], "points": record["points"]}
+        row["points_per_second"] = record["points_per_second"]
+        row["first_points_per_second"] = record["points"] / record["first_image_seconds"]
+        row["ratio"] = record["points_per_second"] / reference.get(record["variant"], np.nan)
+        row |= {name: record[name] for name in ("cpu_seconds_per_cloud", "psnr_db", "mean_abs_error")}
+        row["paper_points_per_second"] = _paper(preset, PAPER_POINTS_PER_SECOND, record["variant"])
         rows.append(row)
-    table = pd.DataFrame(rows)
-    reference = table[table["method"] == "reference"].set_index("variant")["points_per_second"]
-    ratio = table["points_per_second"] / table["variant"].map(reference)
-    table.insert(table.columns.get_loc("first_points_per_second") + 1, "ratio", ratio)
-    return table
+    return pd.DataFrame(rows)
 
 
 def zero_shot_table(
@@ -227,11 +228,6 @@ def weights_label(weights: str) -> str:
     return "trained by this workflow" if weights == "train" else weights
 
 
-def _rate(pictures: pd.DataFrame) -> float:
-    """Points per wall second; missing without pictures."""
-    return pictures["points"].sum() / pictures["wall_seconds"].sum() if len(pictures) else np.nan
-
-
 def _paper(preset: str, figures: Mapping, key: object) -> float:
     """The paper's figure beside a run of the paper; missing beside anything else, and where it gives none."""
     return figures.get(key, np.nan) if preset == "paper" else np.nan
@@ -315,9 +311,9 @@ def _speed_cells(row: Mapping) -> dict[str, str]:
         "points/s": _number(row["points_per_second"], ",.1f") or "not available",
         "first picture": _number(row["first_points_per_second"], ",.1f"),
         "× reference": _number(row["ratio"], ".3g"),
-        "CPU s/cloud": _number(row["cpu_seconds"], ".3g"),
-        "PSNR, dB": _number(row["psnr"], ".1f"),
-        "mean error": _number(row["mean_absolute_error"], ".2f"),
+        "CPU s/cloud": _number(row["cpu_seconds_per_cloud"], ".3g"),
+        "PSNR, dB": _number(row["psnr_db"], ".1f"),
+        "mean error": _number(row["mean_abs_error"], ".2f"),
         "paper, points/s": _number(row["paper_points_per_second"], ".3f"),
     }
 
