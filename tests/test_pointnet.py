@@ -8,6 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from pointspider.encoders.pointnet import (
+    SCHEDULES,
     PointNet,
     PointNetSettings,
     TNet,
@@ -173,6 +174,22 @@ def test_training_learns_and_is_reproducible(tmp_path):
         save_pointnet(tmp_path / name, train_pointnet(points, labels, short, seed=seed)[0])
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert (tmp_path / "one").read_bytes() != (tmp_path / "other").read_bytes()
+
+
+def test_learning_rate_follows_its_schedule():
+    points, labels = shapes(count=2, seed=0)
+    cosine = PointNetSettings(epochs=4, points=8, batch_size=6, schedule="cosine")
+    rates = [metrics["learning_rate"] for metrics in train_pointnet(points, labels, cosine, seed=0)[1]]
+    np.testing.assert_allclose(rates, 0.5e-3 * (1 + np.cos(np.pi * np.arange(4) / 4)))
+    # The first epoch is the best; the eleventh after it is one too many
+    model = PointNet(classes=2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    step = SCHEDULES["plateau"](optimizer, 300)
+    rates = []
+    for _ in range(13):
+        step(1.0)
+        rates.append(optimizer.param_groups[0]["lr"])
+    assert rates == [1e-3] * 11 + [0.5e-3] * 2
 
 
 def test_training_leaves_the_global_random_state_alone():

@@ -41,7 +41,7 @@ LABEL_SMOOTHING = 0.2  # probability that the target gives to the other classes 
 ORTHOGONALITY = 0.001  # weight of the feature T-Net's regulariser
 SCALE = (2 / 3, 3 / 2)  # per cloud and axis, uniform
 SHIFT = 0.2  # per cloud and axis, uniform in [-SHIFT, SHIFT]
-PLATEAU = {"factor": 0.5, "min_lr": 1e-5}  # of the learning rate
+PLATEAU = {"factor": 0.5, "patience": 10, "min_lr": 1e-5}  # of the learning rate, by the training loss
 
 
 # ----------------------------------------------------------------------------------------------- model
@@ -176,7 +176,7 @@ class PointNetSettings:
     points: int = 1024  # drawn anew from each cloud for every batch
     batch_size: int = 32  # clouds
     learning_rate: float = 1e-3  # Adam
-    patience: int = 10  # epochs without a lower training loss before the learning rate is halved
+    schedule: str = "plateau"  # of the learning rate | "cosine": to zero, for trainings of a few epochs
 
 
 def augment(points: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -208,6 +208,19 @@ def batches(
             yield augment(points[rows][:, some], generator), labels[rows]
 
 
+def _plateau(optimizer: torch.optim.Optimizer, epochs: int) -> Callable[[float], None]:
+    return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **PLATEAU).step
+
+
+def _cosine(optimizer: torch.optim.Optimizer, epochs: int) -> Callable[[float], None]:
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    return lambda loss: schedule.step()
+
+
+#: From an optimizer and the number of epochs to what takes the loss of each epoch.
+SCHEDULES = {"plateau": _plateau, "cosine": _cosine}
+
+
 def train_pointnet(
     points: np.ndarray,
     labels: np.ndarray,
@@ -223,7 +236,7 @@ def train_pointnet(
         settings: see `PointNetSettings`.
         seed: of initial weights, batches, augmentation and dropout.
         on_epoch: called after every epoch with its number and {"loss", "accuracy", "learning_rate"}, the
-            means over its batches.
+            first two means over its batches.
 
     Returns:
         The model in eval mode, and the epochs' metrics.
@@ -233,9 +246,7 @@ def train_pointnet(
     with reproducible(seed, "pointnet") as generator:
         model = PointNet(classes=int(labels.max()) + 1)
         optimizer = torch.optim.Adam(model.parameters(), lr=settings.learning_rate, fused=True)
-        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-            optimizer, patience=settings.patience, **PLATEAU
-        )
+        step_schedule = SCHEDULES[settings.schedule](optimizer, settings.epochs)
         for epoch in tqdm(range(settings.epochs), desc="PointNet", unit="epoch", disable=None):
             losses, hits = [], []
             for x, y in batches(points, labels, settings, generator):
@@ -249,9 +260,9 @@ def train_pointnet(
             metrics = {
                 "loss": float(np.mean(losses)),
                 "accuracy": float(np.mean(hits)),
-                "learning_rate": scheduler.get_last_lr()[0],
+                "learning_rate": optimizer.param_groups[0]["lr"],
             }
-            scheduler.step(metrics["loss"])
+            step_schedule(metrics["loss"])
             history.append(metrics)
             on_epoch(epoch, metrics)
     return model.eval(), history
