@@ -253,7 +253,7 @@ TEXT_I = (
     "Points rendered per second of wall time, after the first picture, which is kept apart because it "
     "includes compiling. The *reference* is the paper's procedure: a sphere per point, in a scene made anew "
     "for every cloud. *Ours* makes the same picture; PSNR and mean absolute error (levels of 255) say how "
-    "nearly."
+    "nearly, against the reference's pictures reduced to its size, whose own noise is in them."
 )
 TEXT_II = (
     "The share of clouds whose class a CLIP names right, from a render, among its first k guesses. The "
