@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pointspider.render.scene import place, to_srgb
+from pointspider.render.scene import place
 from pointspider.storage import InputError
 
 
@@ -61,13 +61,3 @@ def test_placement_ignores_shift_and_scale(cloud):
 def test_undrawable_clouds_are_refused(points, message):
     with pytest.raises(InputError, match=message):
         place(points)
-
-
-def test_srgb_agrees_with_mitsuba():
-    import mitsuba as mi
-
-    linear = np.random.default_rng(1).uniform(0, 1.2, size=(40, 50, 3)).astype(np.float32)
-    bitmap = mi.Bitmap(linear).convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.UInt8, srgb_gamma=True)
-    difference = to_srgb(linear).astype(int) - np.array(bitmap)  # Mitsuba dithers, we round
-    assert np.abs(difference).max() <= 1
-    assert abs(difference.mean()) < 0.01

@@ -15,7 +15,8 @@ import re
 import subprocess
 import sys
 import sysconfig
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -101,11 +102,13 @@ def activate(variant: Variant, threads: int) -> None:
     mi.set_variant(variant.name)
     mi.set_log_level(mi.LogLevel.Error)
     dr.set_thread_count(threads)
+    os.environ["OIDN_NUM_THREADS"] = str(threads)
 
 
 def find_llvm_libraries() -> list[Path]:
     """LLVM libraries: that of DRJIT_LIBLLVM_PATH, then $CONDA_PREFIX/lib, then the system's, newest first."""
-    found = [Path(os.environ[key]) for key in ("DRJIT_LIBLLVM_PATH",) if os.environ.get(key)]
+    given = os.environ.get("DRJIT_LIBLLVM_PATH")
+    found = [Path(given)] if given else []
     if prefix := os.environ.get("CONDA_PREFIX"):
         found += _newest_first(Path(prefix).glob("lib/libLLVM*"))
     system = [f"usr/lib/{sysconfig.get_config_var('MULTIARCH')}", "usr/lib64", "usr/lib", "usr/lib/llvm*/lib"]
@@ -113,10 +116,13 @@ def find_llvm_libraries() -> list[Path]:
     found += _newest_first(
         path for folder in system + homebrew for path in Path("/").glob(f"{folder}/libLLVM*")
     )
-    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+    first_names: dict[Path, Path] = {}
+    for path in found:
+        first_names.setdefault(path.resolve(), path)
+    return list(first_names.values())
 
 
-def _newest_first(paths) -> list[Path]:
+def _newest_first(paths: Iterable[Path]) -> list[Path]:
     """Those of `paths` that look like an LLVM library, by the first number in their name."""
     versions = {
         path: int(match[1])
@@ -137,25 +143,32 @@ def _try_cuda() -> Variant:
 
 def _try(candidate: Variant) -> Variant:
     """Render the test picture in a child process, which may abort."""
-    package = str(Path(pointspider.__file__).parents[1])
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([package, os.environ.get("PYTHONPATH", "")])}
     try:
-        child = subprocess.run(
-            [sys.executable, "-m", __name__, candidate.name, candidate.library or ""],
-            capture_output=True,
-            text=True,
-            timeout=SECONDS_PER_TEST,
-            env=environment,
-        )
+        child = run_child(__name__, [candidate.name, candidate.library or ""], SECONDS_PER_TEST)
     except subprocess.TimeoutExpired:
-        return Variant(candidate.name, candidate.library, reason=f"no picture within {SECONDS_PER_TEST} s")
-    if child.returncode == 0:
-        device = json.loads(child.stdout.splitlines()[-1])
-        return Variant(candidate.name, candidate.library, device=device, available=True)
-    errors = [line for line in child.stderr.splitlines() if line.strip()] or ["no message"]
+        return replace(candidate, reason=f"no picture within {SECONDS_PER_TEST} s")
+    if child.returncode:
+        return replace(candidate, reason=failure(child))
+    return replace(candidate, device=json.loads(child.stdout.splitlines()[-1]), available=True)
+
+
+def run_child(module: str, arguments: list[str], timeout: float | None = None) -> subprocess.CompletedProcess:
+    """Run `python -m module arguments`, with this package importable; its death is survived."""
+    paths = [str(Path(pointspider.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+    )
+
+
+def failure(child: subprocess.CompletedProcess) -> str:
+    """Why a child failed, in a line: what Dr.Jit or LLVM said first, or the last line of its errors."""
+    errors = [line.strip() for line in child.stderr.splitlines() if line.strip()] or ["no message"]
     told = next((line for line in errors if line.startswith(("jit", "LLVM ERROR"))), errors[-1])
-    died = f"aborted by signal {-child.returncode}: " if child.returncode < 0 else ""
-    return Variant(candidate.name, candidate.library, reason=f"{died}{told.strip()}")
+    return f"aborted by signal {-child.returncode}: {told}" if child.returncode < 0 else told
 
 
 def device_name(variant_name: str) -> str:

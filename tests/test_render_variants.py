@@ -1,0 +1,140 @@
+import json
+import logging
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from pointspider.render import variants
+from pointspider.render.renderer import RenderSettings
+from pointspider.render.speed import Measurement, measure, similarity
+from pointspider.render.variants import Variant, choose, find_llvm_libraries
+from pointspider.storage import InputError
+
+LLVM = Variant("llvm_ad_rgb", "/lib/libLLVM-19.so", "a CPU, LLVM 19.1.7", available=True)
+SCALAR = Variant("scalar_rgb", device="a CPU", available=True)
+NO_CUDA = Variant("cuda_ad_rgb", reason="no driver")
+NO_LLVM = Variant("llvm_ad_rgb", "/lib/libLLVM-15.so", reason="aborted by signal 6")
+
+
+def test_the_first_that_works_is_chosen():
+    found = [NO_CUDA, NO_LLVM, LLVM, SCALAR]
+    assert choose(found) == LLVM
+    assert choose(found, "llvm_ad_rgb") == LLVM
+    assert choose(found, "scalar_rgb") == SCALAR
+
+
+def test_falling_back_to_scalar_tells_how_to_install_llvm(caplog):
+    with caplog.at_level(logging.WARNING):
+        assert choose([NO_CUDA, NO_LLVM, SCALAR]) == SCALAR
+    assert "libllvm19" in caplog.text
+    assert "aborted by signal 6" in caplog.text
+    caplog.clear()
+    assert choose([NO_CUDA, NO_LLVM, SCALAR], "scalar_rgb") == SCALAR
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [("cuda_ad_rgb", "no driver"), ("llvm_ad_rgb", "signal 6"), ("llvm", "not a known variant.*scalar_rgb")],
+)
+def test_an_unavailable_variant_is_refused_with_the_reasons(wanted, message):
+    with pytest.raises(InputError, match=f"render.variant: '{wanted}' cannot render here .*{message}"):
+        choose([NO_CUDA, NO_LLVM, SCALAR], wanted)
+
+
+def test_variants_survive_json():
+    assert Variant(**json.loads(json.dumps(asdict(NO_LLVM)))) == NO_LLVM
+
+
+def test_libraries_are_those_of_the_environment_then_conda_then_the_system(tmp_path, monkeypatch):
+    given, conda = tmp_path / "libLLVM-7.so", tmp_path / "lib"
+    conda.mkdir()
+    for name in ("libLLVM-9.so", "libLLVM.so.22.1", "libLLVM-18.1.so", "libLLVMDemangle.so", "libLLVM.so"):
+        (conda / name).write_text(name)
+    (conda / "libLLVM-22.so").symlink_to(conda / "libLLVM.so.22.1")
+    given.write_text("")
+    monkeypatch.setenv("CONDA_PREFIX", str(tmp_path))
+    monkeypatch.setenv("DRJIT_LIBLLVM_PATH", str(given))
+    found = find_llvm_libraries()
+    assert found[0] == given
+    assert [path.resolve().name for path in found[1:4]] == [
+        "libLLVM.so.22.1",
+        "libLLVM-18.1.so",
+        "libLLVM-9.so",
+    ]
+    assert not any(tmp_path in path.parents for path in found[4:])
+
+
+def test_a_library_that_is_none_is_survived(tmp_path, monkeypatch):
+    bogus = tmp_path / "libLLVM-19.so"
+    bogus.write_text("not a library")
+    monkeypatch.setattr(variants, "find_llvm_libraries", lambda: [bogus])
+    cuda, llvm, scalar = variants.probe()
+    assert (cuda.name, llvm.name, scalar.name) == ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
+    assert not llvm.available
+    assert llvm.library == str(bogus)
+    assert str(bogus) in llvm.reason
+    assert scalar.available
+    assert scalar.device
+    assert choose([llvm, scalar]) == scalar
+
+
+def test_a_child_that_aborts_or_hangs_is_survived(tmp_path, monkeypatch):
+    package = tmp_path / "dying.py"
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    package.write_text("import os, sys; print('LLVM ERROR: cannot', file=sys.stderr, flush=True); os.abort()")
+    assert variants.failure(variants.run_child("dying", [])) == "aborted by signal 6: LLVM ERROR: cannot"
+    package.write_text("import time; time.sleep(60)")
+    monkeypatch.setattr(variants, "__name__", "dying")
+    monkeypatch.setattr(variants, "SECONDS_PER_TEST", 0.1)
+    assert variants._try(SCALAR).reason == "no picture within 0.1 s"
+
+
+def test_no_library_at_all_is_told(monkeypatch):
+    monkeypatch.setattr(variants, "find_llvm_libraries", list)
+    monkeypatch.setattr(variants, "_try", lambda candidate: candidate)
+    monkeypatch.setattr(variants, "_try_cuda", lambda: NO_CUDA)
+    assert "libllvm19" in variants.probe()[1].reason
+
+
+def test_both_methods_are_measured_and_dead_variants_told():
+    clouds = np.random.default_rng(0).normal(size=(3, 40, 3))
+    ours, theirs = RenderSettings(16, 256), RenderSettings(64, 32)
+    rows = measure([NO_CUDA, NO_LLVM, SCALAR], clouds, ours, theirs, threads=1)
+    assert [(row.variant, row.method) for row in rows] == [
+        (name, method)
+        for name in ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
+        for method in ("reference", "ours")
+    ]
+    assert rows[0] == Measurement("cuda_ad_rgb", "", "reference", 64, 32, reason="no driver")
+    assert rows[3].reason == "aborted by signal 6"
+    reference, fast = rows[4:]
+    assert (reference.resolution, reference.samples_per_pixel) == (64, 32)
+    assert (fast.resolution, fast.samples_per_pixel, fast.device) == (16, 256, "a CPU")
+    for row in (reference, fast):
+        assert (row.clouds, row.points, row.reason) == (2, 40, "")
+        assert row.first_image_seconds > 0
+        assert 0 < row.cpu_seconds_per_cloud < 40 / row.points_per_second * 2
+    assert fast.psnr_db > 28
+    assert fast.mean_abs_error < 3
+    assert reference.psnr_db is None
+
+
+def test_a_failing_measurement_becomes_its_reason():
+    broken = Variant("scalar_rgb", device="a CPU", available=True)
+    rows = measure([broken], np.ones((2, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1)
+    assert all("all 5 points are the same" in row.reason for row in rows)
+
+
+def test_one_cloud_is_too_few_to_time():
+    with pytest.raises(InputError, match="clouds after the first"):
+        measure([SCALAR], np.ones((1, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1)
+
+
+def test_similarity_of_known_differences():
+    black = np.zeros((4, 4, 3), np.uint8)
+    assert similarity(black, black) == (np.inf, 0)
+    psnr, error = similarity(black + 51, black)  # a fifth of 255
+    assert psnr == pytest.approx(20 * np.log10(5))
+    assert error == 51
