@@ -60,6 +60,16 @@ def test_batches_and_repetition_change_nothing(renderer):
     )
 
 
+def test_threads_change_nothing(renderer):
+    import drjit as dr
+
+    expected = renderer.render(torus()[None])
+    dr.set_thread_count(3)
+    image = renderer.render(torus()[None])
+    dr.set_thread_count(1)
+    np.testing.assert_array_equal(image, expected)
+
+
 def test_the_seed_changes_the_noise_only(renderer):
     other = Renderer(RenderSettings(32, 64, seed=8)).render(torus()[None])
     image = renderer.render(torus()[None])

@@ -56,8 +56,8 @@ class RenderSettings:
 class Renderer:
     """Renders clouds in the variant that is active (`variants.activate`).
 
-    The same cloud and settings give the same bytes, whatever was rendered before, for a given variant and
-    number of threads. The scene is built anew only when the number of points changes.
+    The same cloud and settings give the same bytes in a given variant, whatever was rendered before and with
+    any number of threads. The scene is built anew only when the number of points changes.
     """
 
     def __init__(self, settings: RenderSettings):

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 SECONDS_PER_TEST = 120  # a cold start takes 1 to 3
-INSTALL_LLVM = "install LLVM 17 or newer (Debian, Ubuntu: libllvm19; conda-forge: libllvm19)"
+INSTALL_LLVM = "install LLVM 19 or newer (Debian, Ubuntu and conda-forge: libllvm19)"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def activate(variant: Variant, threads: int) -> None:
 
     Args:
         variant: an available one.
-        threads: CPU threads. A picture's last digits depend on it.
+        threads: CPU threads of Dr.Jit and of the denoiser; the pictures do not depend on them.
     """
     if variant.library:
         if "drjit" in sys.modules and os.environ.get("DRJIT_LIBLLVM_PATH") != variant.library:
