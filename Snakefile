@@ -33,4 +33,3 @@ include: "workflow/rules/encoders.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/map.smk"
 include: "workflow/rules/tables.smk"
-

@@ -52,16 +52,14 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
         frame.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_csv(
-    path: str | Path, columns: Iterable[str] = (), text: Iterable[str] = ("object",)
-) -> pd.DataFrame:
-    """Read a CSV that must hold `columns`; the columns in `text` are read as strings ("0003" stays "0003").
+def read_csv(path: str | Path, columns: Iterable[str] = (), separator: str = ",") -> pd.DataFrame:
+    """Read a CSV that must hold `columns`; a column `object` is read as text ("0003" stays "0003").
 
     Raises:
         InputError: the file is missing, empty, unreadable or lacks a column.
     """
     try:
-        frame = pd.read_csv(path, dtype={name: str for name in text})
+        frame = pd.read_csv(path, sep=separator, dtype={"object": str})
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path}: cannot be read as CSV ({error}). Delete it and run again.") from error
     missing = [name for name in columns if name not in frame.columns]

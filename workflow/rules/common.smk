@@ -22,7 +22,9 @@ RESULTS = f"results/{PARAMS['preset']}"
 LOGS = f"logs/{PARAMS['preset']}"
 POINT_ENCODER = f"{RESULTS}/encoders/{PARAMS['encoders']['points']['name']}"
 CLIPS = list(PARAMS["encoders"]["images"])
-TRAINED_CLIPS = [name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"]
+TRAINED_CLIPS = [
+    name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"
+]
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
 MANIFESTS = ["alignment", "clean", "roulette", "encoders"]
 
@@ -36,7 +38,11 @@ wildcard_constraints:
 def code(*parts):
     """The library's files on which a step depends, e.g. code("clouds", "storage.py")."""
     paths = [SOURCE / "pointspider" / part for part in parts]
-    return sorted(str(f.relative_to(workflow.basedir)) for p in paths for f in (p.glob("*.py") if p.is_dir() else [p]))
+    return sorted(
+        str(f.relative_to(workflow.basedir))
+        for p in paths
+        for f in (p.glob("*.py") if p.is_dir() else [p])
+    )
 
 
 def source_files():
@@ -52,13 +58,19 @@ def files(path):
 
 def training_settings(encoder):
     """What an encoder is trained with: its parameters without those that name and find it."""
-    return {key: value for key, value in encoder.items() if key not in ("name", "backend", "weights")}
+    return {
+        key: value for key, value in encoder.items() if key not in ("name", "backend", "weights")
+    }
 
 
 def point_weights():
     """The point encoder's checkpoint: what the workflow trains, or what the parameters name."""
     encoder = PARAMS["encoders"]["points"]
-    return f"{POINT_ENCODER}/model.safetensors" if encoder["weights"] == "train" else encoder["weights"]
+    return (
+        f"{POINT_ENCODER}/model.safetensors"
+        if encoder["weights"] == "train"
+        else encoder["weights"]
+    )
 
 
 def clip_settings(wildcards):

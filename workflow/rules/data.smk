@@ -13,13 +13,13 @@ rule list_objects:
         code=code("clouds", "seeding.py", "storage.py"),
     output:
         f"{RESULTS}/objects.csv",
-    params:
-        clouds=PARAMS["clouds"],
-        seed=PARAMS["seeds"]["objects"],
     log:
         f"{LOGS}/list_objects.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        clouds=PARAMS["clouds"],
+        seed=PARAMS["seeds"]["objects"],
     script:
         "../scripts/list_objects.py"
 
@@ -30,6 +30,10 @@ rule draw_manifests:
         code=code("clouds", "seeding.py", "storage.py"),
     output:
         **{name: f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS},
+    log:
+        f"{LOGS}/draw_manifests.log",
+    conda:
+        "../../envs/report.yaml"
     params:
         corruptions=PARAMS["clouds"]["corruptions"],
         severities=PARAMS["clouds"]["severities"],
@@ -37,10 +41,6 @@ rule draw_manifests:
         alignment={key: PARAMS["alignment"][key] for key in ("clouds", "split")},
         repeats=PARAMS["roulette"]["repeats"],
         seeds={key: PARAMS["seeds"][key] for key in ("alignment", "split", "roulette", "encoders")},
-    log:
-        f"{LOGS}/draw_manifests.log",
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/draw_manifests.py"
 
@@ -51,13 +51,13 @@ rule build_clouds:
         code=code("clouds", "seeding.py", "storage.py"),
     output:
         f"{RESULTS}/clouds/{{class_name}}.h5",
-    params:
-        clouds=PARAMS["clouds"],
-        seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
     log:
         f"{LOGS}/build_clouds/{{class_name}}.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        clouds=PARAMS["clouds"],
+        seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
     script:
         "../scripts/build_clouds.py"
 

@@ -14,15 +14,15 @@ rule embed_points:
         code=code("encoders/pointnet.py", "embeddings.py", "storage.py"),
     output:
         expand(f"{RESULTS}/embeddings/points/{{class_name}}.h5", class_name=CLASSES),
-    params:
-        name=PARAMS["encoders"]["points"]["name"],
-        weights=point_weights(),
-        preset=PARAMS["preset"],
     log:
         f"{LOGS}/embed_points.log",
     conda:
         "../../envs/learn.yaml"
     threads: workflow.cores
+    params:
+        name=PARAMS["encoders"]["points"]["name"],
+        weights=point_weights(),
+        preset=PARAMS["preset"],
     script:
         "../scripts/embed_points.py"
 
@@ -34,19 +34,21 @@ rule embed_images:
         weights=clip_weight_files,
         code=code("encoders/clip.py", "embeddings.py", "storage.py"),
     output:
-        images=expand(f"{RESULTS}/embeddings/images/{{{{clip}}}}/{{class_name}}.h5", class_name=CLASSES),
+        images=expand(
+            f"{RESULTS}/embeddings/images/{{{{clip}}}}/{{class_name}}.h5", class_name=CLASSES
+        ),
         prompts=f"{RESULTS}/embeddings/prompts/{{clip}}.h5",
+    log:
+        f"{LOGS}/embed_images/{{clip}}.log",
+    conda:
+        "../../envs/learn.yaml"
+    threads: workflow.cores
     params:
         classes=CLASSES,
         clip=clip_settings,
         weights=clip_weights,
         zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
         preset=PARAMS["preset"],
-    log:
-        f"{LOGS}/embed_images/{{clip}}.log",
-    conda:
-        "../../envs/learn.yaml"
-    threads: workflow.cores
     script:
         "../scripts/embed_images.py"
 

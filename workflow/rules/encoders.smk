@@ -16,15 +16,15 @@ rule train_points:
         weights=f"{POINT_ENCODER}/model.safetensors",
         history=f"{POINT_ENCODER}/history.csv",
         metrics=f"{POINT_ENCODER}/metrics.json",
-    params:
-        classes=CLASSES,
-        encoder=training_settings(PARAMS["encoders"]["points"]),
-        seed=PARAMS["seeds"]["encoders"],
     log:
         f"{LOGS}/train_points.log",
     conda:
         "../../envs/learn.yaml"
-    threads: 1 # the bytes of a training depend on its threads
+    threads: 1  # the bytes of a training depend on its threads
+    params:
+        classes=CLASSES,
+        encoder=training_settings(PARAMS["encoders"]["points"]),
+        seed=PARAMS["seeds"]["encoders"],
     script:
         "../scripts/train_points.py"
 
@@ -36,16 +36,16 @@ rule train_clip:
         code=code("encoders/tiny_clip.py", "encoders/clip.py", "storage.py"),
     output:
         directory(f"{RESULTS}/encoders/{{clip}}"),
+    log:
+        f"{LOGS}/train_clip/{{clip}}.log",
+    conda:
+        "../../envs/learn.yaml"
+    threads: 1  # the bytes of a training depend on its threads
     params:
         classes=CLASSES,
         clip=clip_training_settings,
         zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
         seed=PARAMS["seeds"]["encoders"],
-    log:
-        f"{LOGS}/train_clip/{{clip}}.log",
-    conda:
-        "../../envs/learn.yaml"
-    threads: 1 # the bytes of a training depend on its threads
     script:
         "../scripts/train_clip.py"
 

@@ -19,14 +19,14 @@ rule train_mapper:
     output:
         mappers=directory(f"{RESULTS}/mappers/{{norm}}"),
         curves=directory(f"{RESULTS}/curves/{{norm}}"),
-    params:
-        layer=PARAMS["alignment"]["image_embedding"]["layer"],
-        mapper={key: value for key, value in PARAMS["mapper"].items() if key != "norm"},
     log:
         f"{LOGS}/train_mapper/{{norm}}.log",
     conda:
         "../../envs/learn.yaml"
-    threads: 1 # the bytes of a training depend on its threads
+    threads: 1  # the bytes of a training depend on its threads
+    params:
+        layer=PARAMS["alignment"]["image_embedding"]["layer"],
+        mapper={key: value for key, value in PARAMS["mapper"].items() if key != "norm"},
     script:
         "../scripts/train_mapper.py"
 

@@ -13,12 +13,12 @@ rule probe_variants:
         code=code("render/variants.py", "storage.py"),
     output:
         f"{RESULTS}/variants.json",
-    params:
-        variant=PARAMS["render"]["variant"],
     log:
         f"{LOGS}/probe_variants.log",
     conda:
         "../../envs/render.yaml"
+    params:
+        variant=PARAMS["render"]["variant"],
     script:
         "../scripts/probe_variants.py"
 
@@ -30,36 +30,37 @@ rule render_class:
         code=code("render", "storage.py"),
     output:
         directory(f"{RESULTS}/renders/{{class_name}}"),
-    params:
-        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
-        seed=PARAMS["seeds"]["render"],
     log:
         f"{LOGS}/render_class/{{class_name}}.log",
     conda:
         "../../envs/render.yaml"
     # Two one-thread processes outrun one two-thread process by 1.4: Snakemake's cores are processes.
     threads: 1
+    params:
+        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
+        seed=PARAMS["seeds"]["render"],
     script:
         "../scripts/render_class.py"
 
 
 rule measure_speed:
     input:
-        clouds=expand(rules.build_clouds.output, class_name=CLASSES[0]),
+        manifest=rules.draw_manifests.output.clean,
+        clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         variants=rules.probe_variants.output[0],
         code=code("render", "storage.py"),
     output:
         f"{RESULTS}/speed.csv",
-    params:
-        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
-        speed=PARAMS["speed"],
-        seed=PARAMS["seeds"]["render"],
     log:
         f"{LOGS}/measure_speed.log",
     conda:
         "../../envs/render.yaml"
     # All cores, so that nothing else runs beside a measurement.
     threads: workflow.cores
+    params:
+        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
+        speed=PARAMS["speed"],
+        seed=PARAMS["seeds"]["render"],
     script:
         "../scripts/measure_speed.py"
 

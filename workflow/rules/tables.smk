@@ -11,18 +11,18 @@
 rule tabulate_speed:
     input:
         records=rules.measure_speed.output[0],
-        code=code("tables.py", "plots.py", "storage.py"),
+        code=code("tables.py", "plots.py", "evaluate", "mapper/__init__.py", "storage.py"),
     output:
         table=report(f"{RESULTS}/tables/table1.csv", category="Tables"),
         plot=report(multiext(f"{RESULTS}/plots/speed", ".png", ".svg"), category="Plots"),
-    params:
-        preset=PARAMS["preset"],
-        data=PARAMS["clouds"]["source"],
-        seed=PARAMS["seeds"]["render"],
     log:
         f"{LOGS}/tabulate_speed.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        preset=PARAMS["preset"],
+        data=PARAMS["clouds"]["source"],
+        seed=PARAMS["seeds"]["render"],
     script:
         "../scripts/tabulate_speed.py"
 
@@ -36,16 +36,16 @@ rule tabulate_zero_shot:
     output:
         table=report(f"{RESULTS}/tables/table2.csv", category="Tables"),
         plot=report(multiext(f"{RESULTS}/plots/zero_shot", ".png", ".svg"), category="Plots"),
+    log:
+        f"{LOGS}/tabulate_zero_shot.log",
+    conda:
+        "../../envs/report.yaml"
     params:
         preset=PARAMS["preset"],
         data=PARAMS["clouds"]["source"],
         weights={name: clip["weights"] for name, clip in PARAMS["encoders"]["images"].items()},
         top=PARAMS["zero_shot"]["top"],
         seed=PARAMS["seeds"]["roulette"],
-    log:
-        f"{LOGS}/tabulate_zero_shot.log",
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/tabulate_zero_shot.py"
 
@@ -57,21 +57,30 @@ rule tabulate_alignment:
         images=rules.train_mapper.input.images,
         mappers=expand(rules.train_mapper.output.mappers, norm=NORMS),
         curves=expand(rules.train_mapper.output.curves, norm=NORMS),
-        code=code("tables.py", "plots.py", "evaluate", "mapper/baselines.py", "embeddings.py", "storage.py"),
+        code=code(
+            "tables.py",
+            "plots.py",
+            "evaluate",
+            "mapper/baselines.py",
+            "embeddings.py",
+            "storage.py",
+        ),
     output:
         table=report(f"{RESULTS}/tables/table3.csv", category="Tables"),
         plot=report(multiext(f"{RESULTS}/plots/alignment", ".png", ".svg"), category="Plots"),
         curves=report(multiext(f"{RESULTS}/plots/loss_curves", ".png", ".svg"), category="Plots"),
-    params:
-        preset=PARAMS["preset"],
-        data=PARAMS["clouds"]["source"],
-        image_embedding=PARAMS["alignment"]["image_embedding"],
-        image_weights=PARAMS["encoders"]["images"][PARAMS["alignment"]["image_embedding"]["model"]]["weights"],
-        points=PARAMS["encoders"]["points"],
     log:
         f"{LOGS}/tabulate_alignment.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        preset=PARAMS["preset"],
+        data=PARAMS["clouds"]["source"],
+        image_embedding=PARAMS["alignment"]["image_embedding"],
+        image_weights=PARAMS["encoders"]["images"][
+            PARAMS["alignment"]["image_embedding"]["model"]
+        ]["weights"],
+        points=PARAMS["encoders"]["points"],
     script:
         "../scripts/tabulate_alignment.py"
 
@@ -83,12 +92,12 @@ rule draw_renders:
         code=code("plots.py", "storage.py"),
     output:
         report(multiext(f"{RESULTS}/plots/renders", ".png", ".svg"), category="Contact sheets"),
-    params:
-        preset=PARAMS["preset"],
     log:
         f"{LOGS}/draw_renders.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        preset=PARAMS["preset"],
     script:
         "../scripts/draw_renders.py"
 
@@ -98,17 +107,21 @@ rule draw_clouds:
         objects=rules.list_objects.output[0],
         code=code("plots.py", "clouds", "storage.py"),
     output:
-        classes=report(multiext(f"{RESULTS}/plots/classes", ".png", ".svg"), category="Contact sheets"),
-        variants=report(multiext(f"{RESULTS}/plots/variants", ".png", ".svg"), category="Contact sheets"),
+        classes=report(
+            multiext(f"{RESULTS}/plots/classes", ".png", ".svg"), category="Contact sheets"
+        ),
+        variants=report(
+            multiext(f"{RESULTS}/plots/variants", ".png", ".svg"), category="Contact sheets"
+        ),
+    log:
+        f"{LOGS}/draw_clouds.log",
+    conda:
+        "../../envs/report.yaml"
     params:
         preset=PARAMS["preset"],
         clouds=PARAMS["clouds"],
         seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
         shown="chair" if "chair" in CLASSES else CLASSES[0],
-    log:
-        f"{LOGS}/draw_clouds.log",
-    conda:
-        "../../envs/report.yaml"
     script:
         "../scripts/draw_clouds.py"
 
@@ -117,15 +130,15 @@ rule select_mapper:
     input:
         zero_shot=rules.tabulate_zero_shot.output.table,
         alignment=rules.tabulate_alignment.output.table,
-        code=code("tables.py", "storage.py"),
+        code=code("tables.py", "evaluate", "mapper/__init__.py", "storage.py"),
     output:
         f"{RESULTS}/metrics.json",
-    params:
-        norm=PARAMS["mapper"]["norm"],
     log:
         f"{LOGS}/select_mapper.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        norm=PARAMS["mapper"]["norm"],
     script:
         "../scripts/select_mapper.py"
 
@@ -136,7 +149,7 @@ rule summarise:
         zero_shot=rules.tabulate_zero_shot.output.table,
         alignment=rules.tabulate_alignment.output.table,
         sheets=[rules.draw_renders.output, rules.draw_clouds.output],
-        code=code("tables.py", "storage.py"),
+        code=code("tables.py", "evaluate", "mapper/__init__.py", "storage.py"),
     output:
         report(f"{RESULTS}/tables/summary.md", category="Tables"),
     log:

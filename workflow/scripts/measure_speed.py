@@ -1,12 +1,25 @@
-"""Time the reference procedure and ours, in every Mitsuba variant, with the machine to themselves."""
+"""Time the reference procedure and ours in every Mitsuba variant, with the machine to themselves."""
 
 import numpy as np
+import pandas as pd
 
-from pointspider.clouds.dataset import read_clouds
+from pointspider.clouds.dataset import gather_clouds
 from pointspider.job import job
 from pointspider.render.renderer import RenderSettings
 from pointspider.render.speed import measure
 from pointspider.render.variants import Variant
-from pointspider.storage import read_json, write_csv
+from pointspider.storage import read_csv, read_json, write_csv
 
-params = snakemake.params
+params, speed = snakemake.params, snakemake.params.speed
+
+with job(snakemake.log[0]):
+    ids = read_csv(snakemake.input.manifest, ["cloud_id"])["cloud_id"]
+    spread = np.linspace(0, len(ids) - 1, speed["clouds"] + 1).round().astype(int)
+    rows = measure(
+        [Variant(**variant) for variant in read_json(snakemake.input.variants)["probed"]],
+        gather_clouds(snakemake.input.clouds, ids.iloc[spread]),
+        RenderSettings(**params.render, seed=params.seed),
+        RenderSettings(**speed["reference"], seed=params.seed),
+        snakemake.threads,
+    )
+    write_csv(snakemake.output[0], pd.DataFrame(rows))

@@ -17,7 +17,10 @@ params, output, target = snakemake.params, snakemake.output, snakemake.params.im
 
 def read_curve(directory: Path) -> pd.DataFrame:
     """One training's losses as dvclive left them: mapper, seed, epoch, train, test."""
-    train, test = (read_csv(directory / f"plots/metrics/{name}_l1.tsv") for name in ("train", "test"))
+    train, test = (
+        read_csv(directory / f"plots/metrics/{name}_l1.tsv", ["step"], separator="\t")
+        for name in ("train", "test")
+    )
     norm, seed = directory.parent.name, directory.name.removeprefix("seed_")
     return pd.DataFrame(
         {

@@ -117,7 +117,7 @@ def read_clouds(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def gather_clouds(paths: Iterable[str | Path], cloud_ids: Iterable[str]) -> np.ndarray:
-    """The clouds of `cloud_ids` in their order, from the class files `paths`.
+    """The clouds of `cloud_ids` in their order, from the class files `paths`, read one at a time.
 
     Returns:
         (n, N, 3) float32.
@@ -125,13 +125,17 @@ def gather_clouds(paths: Iterable[str | Path], cloud_ids: Iterable[str]) -> np.n
     Raises:
         InputError: a file is broken, a cloud is in none of them, or they differ in their number of points.
     """
+    cloud_ids = list(cloud_ids)
+    wanted = set(cloud_ids)
+    classes = {identity.split("/")[0] for identity in wanted}
     found = {
         identity: cloud
         for path in paths
+        if Path(path).stem in classes
         for ids, clouds in read_clouds(path).values()
         for identity, cloud in zip(ids.tolist(), clouds, strict=True)
+        if identity in wanted
     }
-    cloud_ids = list(cloud_ids)
     missing = [identity for identity in cloud_ids if identity not in found]
     if missing:
         raise InputError(f"{len(missing)} of {len(cloud_ids)} clouds were not built, e.g. {missing[0]}.")
