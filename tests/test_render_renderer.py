@@ -90,6 +90,12 @@ def test_any_number_of_points(renderer, count):
     assert image.min() < 255
 
 
+@pytest.mark.parametrize("samples", [1, 50, 64 * 5, 64 * 7, 64 * 32])
+def test_any_number_of_samples(variant, samples):
+    image = Renderer(RenderSettings(32, samples)).render(torus()[None])[0]
+    assert 0.05 < (image.min(axis=-1) < 250).mean() < 0.5
+
+
 def test_numbers_of_any_kind_and_scale(renderer):
     cloud = np.random.default_rng(0).integers(-50, 50, size=(300, 3))
     expected = renderer.render(cloud[None].astype(np.float32))

@@ -39,7 +39,8 @@ class RenderSettings:
 
     Attributes:
         resolution: width and height H = W in pixels.
-        samples_per_pixel: samples of each pixel, rounded up to a whole number per grid cell.
+        samples_per_pixel: samples of each pixel; rounded up, since each grid cell takes the same number and
+            Mitsuba stratifies products such as 4, 6 or 9.
         seed: of the Monte-Carlo samples; the same for every cloud.
     """
 
@@ -182,18 +183,19 @@ class Renderer:
 
         sensor = self._scene.sensors()[0]
         sampler = sensor.sampler()
-        count = len(cells) * self._samples
-        sampler.set_samples_per_wavefront(self._samples)
+        samples = sampler.sample_count()  # what was asked for or a few more, to stratify
+        count = len(cells) * samples
+        sampler.set_samples_per_wavefront(samples)
         sampler.seed(dr.opaque(mi.UInt32, seed), count)  # a literal seed would compile a kernel per pass
-        cell = dr.gather(mi.UInt32, mi.UInt32(cells), dr.arange(mi.UInt32, count) // self._samples)
+        cell = dr.gather(mi.UInt32, mi.UInt32(cells), dr.arange(mi.UInt32, count) // samples)
         corner = mi.Point2f(cell % self._size, cell // self._size)
         position = (corner + sampler.next_2d()) / self._size
         ray, _ = sensor.sample_ray_differential(0, 0, position, mi.Point2f(0.5))
         radiance, _, features = self._scene.integrator().sample(self._scene, sampler, ray)
         channels = [*radiance, *features[-6:]]  # the aovs before are the radiance again
         dr.eval(channels)
-        sums = [np.array(dr.block_sum(channel, self._samples)) for channel in channels]
-        return np.stack(sums, axis=1) / self._samples
+        sums = [np.array(dr.block_sum(channel, samples)) for channel in channels]
+        return np.stack(sums, axis=1) / samples
 
 
 def render_class(
