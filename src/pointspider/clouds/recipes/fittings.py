@@ -73,7 +73,7 @@ def door(rng: Generator) -> Parts:
         both_sides(box((0.12, height + 0.12, 0.24), (width / 2 + 0.06, 0, 0))),
         box((width, 0.12, 0.24), (0, height, 0)),
     ]
-    ajar = rng.uniform(20, 60) if happens(rng, 0.4) else 0.0
+    ajar = rng.uniform(20, 60) if happens(rng, 0.6) else 0.0
     return [frame, turned(leaf, "y", ajar, (-width / 2, 0, 0))]
 
 

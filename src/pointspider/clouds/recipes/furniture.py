@@ -106,13 +106,13 @@ def chair(rng: Generator) -> Parts:
 def desk(rng: Generator) -> Parts:
     """A writing table with drawers beside the knees and a panel behind them."""
     width, depth, height = draw(rng, (1.2, 1.6), (0.6, 0.75), (0.7, 0.78))
-    block = rng.uniform(0.28, 0.36) * width
-    sides = [1, -1] if happens(rng, 0.5) else [int(rng.choice([1, -1]))]
+    block = rng.uniform(0.24, 0.32) * width
+    sides = [1, -1] if happens(rng, 0.4) else [int(rng.choice([1, -1]))]
     drawers = int(rng.integers(2, 4))
     drawer = (0.8 * block, 0.6 * height / drawers, 0.06)
     parts = [
         box((width, 0.06, depth), (0, height - 0.06, 0)),
-        box((0.96 * width, 0.6 * height, 0.04), (0, 0.35 * height, 0.42 * depth)),
+        box((0.96 * width, 0.35 * height, 0.04), (0, 0.6 * height, 0.42 * depth)),
     ]
     for side in (1, -1):
         x = side * (width - block) / 2
