@@ -41,7 +41,7 @@ def code(*parts):
     return sorted(
         str(f.relative_to(workflow.basedir))
         for p in paths
-        for f in (p.glob("*.py") if p.is_dir() else [p])
+        for f in (p.rglob("*.py") if p.is_dir() else [p])
     )
 
 
