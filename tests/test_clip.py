@@ -198,7 +198,7 @@ def test_incomplete_directories_are_refused(tmp_path):
     for backend in ("open_clip", "transformers"):
         with pytest.raises(InputError, match="the directory is broken"):
             load_clip("small", backend, tmp_path / backend)
-    with pytest.raises(InputError, match=r"1 tensors .* visual_projection.weight"):
+    with pytest.raises(InputError, match=r"tensors missing: visual_projection.weight\)"):
         load_clip("small", "transformers", tmp_path / "transformers")
 
 

@@ -161,6 +161,7 @@ def test_learning_rate_rises_then_falls_to_zero():
     factors = np.array([learning_rate_factor(step, 100) for step in range(101)])
     assert factors[0] == pytest.approx(0.1)
     assert factors[9] == 1
+    assert [learning_rate_factor(step, 1) for step in range(2)] == [1, 1]  # too short for a cosine
     np.testing.assert_allclose(factors[10:], 0.5 * (1 + np.cos(np.pi * np.arange(91) / 90)))
 
 

@@ -144,9 +144,8 @@ def _load_open_clip(weights: str, device: torch.device) -> ClipEncoder:
 def _load_transformers(weights: str, device: torch.device) -> ClipEncoder:
     model, report = CLIPModel.from_pretrained(weights, output_loading_info=True)
     # Missing weights are a warning to transformers and random in the model
-    missing = sorted(report["missing_keys"]) + sorted(map(str, report["mismatched_keys"]))
-    if missing:
-        raise InputError(f"{len(missing)} tensors are missing or have another shape, e.g. {missing[0]}.")
+    if missing := sorted(report["missing_keys"]):
+        raise InputError(f"tensors missing: {', '.join(missing)}")
     model = model.to(device).eval()
     tokenizer = AutoTokenizer.from_pretrained(weights)
     processor = AutoImageProcessor.from_pretrained(weights)
