@@ -172,8 +172,8 @@ def _apply(function: Callable, model: PointNet, points: np.ndarray, batch_size: 
 class PointNetSettings:
     """How to train; the defaults are the benchmark's, which give 89 to 90 % on ModelNet40's test split.
 
-    On a CPU they take days. Fifteen epochs of 128 points with the cosine
-    take about a minute of one CPU core for 480 procedural clouds, and name 90 % of 320 unseen ones among 40 classes.
+    On a CPU they take days. Fifteen epochs of 128 points with the cosine take about a minute of one CPU core
+    for 480 procedural clouds, and name 90 % of 320 clean unseen ones among 40 classes.
     """
 
     epochs: int = 300
