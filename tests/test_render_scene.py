@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from pointspider.errors import InputError
 from pointspider.render.scene import place
-from pointspider.storage import InputError
 
 
 def reference_placement(points):

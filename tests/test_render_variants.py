@@ -5,11 +5,11 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
+from pointspider.errors import InputError
 from pointspider.render import variants
 from pointspider.render.renderer import RenderSettings
 from pointspider.render.speed import Measurement, measure, similarity
 from pointspider.render.variants import Variant, choose, find_llvm_libraries
-from pointspider.storage import InputError
 
 LLVM = Variant("llvm_ad_rgb", "/lib/libLLVM-19.so", "a CPU, LLVM 19.1.7", available=True)
 SCALAR = Variant("scalar_rgb", device="a CPU", available=True)

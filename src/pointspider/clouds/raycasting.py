@@ -7,10 +7,14 @@ at (sin a, ., cos a), that is a from +z towards +x. Its depth image leaves out b
 seen from both sides, so that meshes of mixed orientation have no holes.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import trimesh
 
 from pointspider.errors import InputError
+
+if TYPE_CHECKING:
+    import trimesh
 
 #: Focal length in pixels; pixel centres lie at half-integers about the optical axis. The 1080 x 720 image is
 #: never left: a box of longest side 2 spans at most 256 pixels from the axis.
@@ -22,7 +26,7 @@ RING = np.pi / 180
 
 
 def occlusion(
-    mesh: trimesh.Trimesh, rng: np.random.Generator, name: str, sector: int, points: int
+    mesh: "trimesh.Trimesh", rng: np.random.Generator, name: str, sector: int, points: int
 ) -> np.ndarray:
     """`points` of the surface points that a camera 3 away and 30 to 60 degrees up sees.
 
@@ -41,7 +45,9 @@ def occlusion(
     return _see(mesh, rng, name, _position(3.0, azimuth, elevation), points)
 
 
-def lidar(mesh: trimesh.Trimesh, rng: np.random.Generator, name: str, sector: int, points: int) -> np.ndarray:
+def lidar(
+    mesh: "trimesh.Trimesh", rng: np.random.Generator, name: str, sector: int, points: int
+) -> np.ndarray:
     """What a lidar 5 away and 22.5 degrees up sees of the surface, in rings one degree apart.
 
     Of `points` surface points those in the middle half of a ring are moved to its middle, the others dropped;
@@ -73,7 +79,7 @@ def _position(distance: float, azimuth: float, elevation: float) -> np.ndarray:
 
 
 def _see(
-    mesh: trimesh.Trimesh, rng: np.random.Generator, name: str, position: np.ndarray, points: int
+    mesh: "trimesh.Trimesh", rng: np.random.Generator, name: str, position: np.ndarray, points: int
 ) -> np.ndarray:
     """The surface points (points, 3) behind random pixels of a camera at `position` that looks at the origin.
 

@@ -8,19 +8,28 @@ It draws what `reference.render_reference` draws, sooner, because it
   normals) and only then reduces it, after clipping to white, as one reduces the reference's large picture.
 """
 
+import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pyoidn
 from PIL import Image
 from tqdm import tqdm
 
+from pointspider.errors import InputError
 from pointspider.render.mask import Mask
 from pointspider.render.scene import RADIUS, camera, place, surroundings, to_srgb
-from pointspider.storage import InputError, write_png
+from pointspider.storage import write_png
+
+# pyoidn imports torch wherever it is installed, for tensors that are not used here. That would take longer
+# than ten pictures, in every process: a module that is None is one that cannot be imported.
+sys.modules.setdefault("torch", None)
+import pyoidn  # noqa: E402
+
+if sys.modules["torch"] is None:
+    del sys.modules["torch"]
 
 LEAST_GRID = (
     256  # cells per side; coarser grids lose the fine edges that are clipped to white (39.9 dB at 128)

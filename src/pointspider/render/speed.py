@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pointspider.errors import InputError
 from pointspider.render.reference import render_reference
 from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.render.variants import Variant, activate, failure, run_child
-from pointspider.storage import InputError
 
 METHODS = ("reference", "ours")
 

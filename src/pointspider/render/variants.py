@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import pointspider
-from pointspider.storage import InputError
+from pointspider.errors import InputError
 
 logger = logging.getLogger(__name__)
 
