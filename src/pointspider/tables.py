@@ -196,13 +196,17 @@ def selected_metrics(
         "best_l1": row["l1_best"],
         "best_l1div": row["l1div_best"],
         "best_skill": row["skill_best"],
-        "seeds_diverged": row["diverged"],
         "zero_shot_top1": clip["top1"],
         "zero_shot_top1_mean": clip["top1_mean"],
         "zero_shot_top1_clean": clip["top1_clean"],
     }
     numbers = {name: None if pd.isna(value) else round(float(value), 6) for name, value in metrics.items()}
-    return {"mapper": row["mapper"], **numbers, "zero_shot_model": clip["model"]}
+    return {
+        "mapper": row["mapper"],
+        "seeds_diverged": int(row["diverged"]),
+        **numbers,
+        "zero_shot_model": clip["model"],
+    }
 
 
 def require(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
@@ -376,7 +380,7 @@ def _read_zero_shot(table: pd.DataFrame) -> Iterator[str]:
 
 def _read_alignment(table: pd.DataFrame) -> Iterator[str]:
     for row in table[table["kind"] == "mapper"].to_dict("records"):
-        name, diverged, beats = row["mapper"], row["diverged"], row["beats_median"]
+        name, diverged, beats = row["mapper"], row["diverged"], int(row["beats_median"])
         seeds = len(row["seeds"].split())
         left_out = f" ({diverged} of {seeds} seeds diverged and are left out)" if diverged else ""
         if diverged == seeds:

@@ -27,6 +27,7 @@ TRAINED_CLIPS = [
 ]
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
 MANIFESTS = ["alignment", "clean", "roulette", "encoders"]
+EVALUATED = [f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS if name != "encoders"]
 
 
 wildcard_constraints:

@@ -1,6 +1,6 @@
-# Embeddings of every cloud, render and prompt.
+# Embeddings of every cloud that is aligned or evaluated, of its render, and of the prompts.
 #
-# INPUTS    clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
+# INPUTS    manifests/{alignment,clean,roulette}.csv, clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
 # OUTPUTS   embeddings/points/<class>.h5           PointNet's global feature
 #           embeddings/images/<clip>/<class>.h5    layers pooled and projected
 #           embeddings/prompts/<clip>.h5           one prompt per class
@@ -9,6 +9,7 @@
 
 rule embed_points:
     input:
+        manifests=EVALUATED,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         weights=files(point_weights()),
         code=code("encoders/pointnet.py", "embeddings.py", "storage.py"),
@@ -18,7 +19,7 @@ rule embed_points:
         f"{LOGS}/embed_points.log",
     conda:
         "../../envs/learn.yaml"
-    threads: workflow.cores
+    threads: 1
     params:
         name=PARAMS["encoders"]["points"]["name"],
         weights=point_weights(),
@@ -29,6 +30,7 @@ rule embed_points:
 
 rule embed_images:
     input:
+        manifests=EVALUATED,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         renders=expand(rules.render_class.output, class_name=CLASSES),
         weights=clip_weight_files,
@@ -42,7 +44,7 @@ rule embed_images:
         f"{LOGS}/embed_images/{{clip}}.log",
     conda:
         "../../envs/learn.yaml"
-    threads: workflow.cores
+    threads: 1
     params:
         classes=CLASSES,
         clip=clip_settings,

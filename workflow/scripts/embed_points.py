@@ -1,6 +1,4 @@
-"""Embed every cloud with the point encoder."""
-
-from pathlib import Path
+"""Embed every cloud that is aligned or evaluated with the point encoder."""
 
 from tqdm import tqdm
 
@@ -8,13 +6,19 @@ from pointspider.clouds.dataset import read_clouds
 from pointspider.embeddings import write_embeddings
 from pointspider.encoders.pointnet import encode, load_point_encoder
 from pointspider.job import job
+from pointspider.storage import read_csv
 
 params = snakemake.params
 
 with job(snakemake.log[0]):
     model = load_point_encoder(params.weights)
+    used = {
+        identity
+        for path in snakemake.input.manifests
+        for identity in read_csv(path, ["cloud_id"])["cloud_id"]
+    }
     pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
     for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):
-        clouds = read_clouds(source)
+        clouds = read_clouds(source, used)
         layers = ((name, ids, {"global": encode(model, points)}) for name, (ids, points) in clouds.items())
-        write_embeddings(Path(target), layers, params.name, params.preset)
+        write_embeddings(target, layers, params.name, params.preset)

@@ -1,6 +1,6 @@
 """The clouds of one class: built from a source, stored as one HDF5 file with a group per variant."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -99,8 +99,14 @@ def build_clouds(
         )
 
 
-def read_clouds(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+def read_clouds(
+    path: str | Path, cloud_ids: Container[str] | None = None
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Read what `build_clouds` made.
+
+    Args:
+        path: the file of one class.
+        cloud_ids: the clouds to keep; None: all of them.
 
     Returns:
         {variant: (cloud ids (n,) str, points (n, N, 3) float32)} in the order of writing.
@@ -112,7 +118,10 @@ def read_clouds(path: str | Path) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     for variant, group in read_hdf5(path).items():
         if not {"cloud_id", "points"} <= group.arrays.keys():
             raise InputError(f"{path}: group {variant} holds no clouds. Delete the file and run again.")
-        clouds[variant] = group.arrays["cloud_id"], group.arrays["points"]
+        ids, points = group.arrays["cloud_id"], group.arrays["points"]
+        kept = np.array([cloud_ids is None or identity in cloud_ids for identity in ids], dtype=bool)
+        if kept.any():
+            clouds[variant] = ids[kept], points[kept]
     return clouds
 
 
@@ -132,9 +141,8 @@ def gather_clouds(paths: Iterable[str | Path], cloud_ids: Iterable[str]) -> np.n
         identity: cloud
         for path in paths
         if Path(path).stem in classes
-        for ids, clouds in read_clouds(path).values()
+        for ids, clouds in read_clouds(path, wanted).values()
         for identity, cloud in zip(ids.tolist(), clouds, strict=True)
-        if identity in wanted
     }
     missing = [identity for identity in cloud_ids if identity not in found]
     if missing:
