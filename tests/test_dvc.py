@@ -18,6 +18,7 @@ def reproduced(tmp_path_factory):
     from conftest import Project
 
     project = Project(tmp_path_factory.mktemp("dvc"))
+    project.commit()
     project.run("dvc", "repro", "--quiet")
     project.commit()
     return project
@@ -90,4 +91,5 @@ def test_no_experiment_takes_the_renders_of_another(reproduced):
 def test_an_experiment_without_a_commit_is_refused(project):
     result = project.run("dvc", "exp", "run", check=False)
     assert result.returncode != 0
-    assert "commit" in result.stdout.lower()
+    assert "Empty git repo" in result.stdout
+    assert not (project.directory / "results").exists()

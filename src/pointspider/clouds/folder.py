@@ -75,23 +75,41 @@ class FolderSource:
         return None
 
     def _load(self, class_name: str, name: str) -> tuple[np.ndarray, trimesh.Trimesh | None]:
-        """An object's normalised pool, (P, 3) float32, and its mesh in the same coordinates, if it has one.
-
-        Raises:
-            InputError: the file is unreadable, empty, of the wrong shape, or `validate_points` refuses it.
-        """
+        """See `load_object`."""
         path, row = self._files[class_name][name]
-        points, mesh = _READERS[path.suffix.lower()](path, row)
-        if mesh is not None:
-            rng = generator(self.seed, class_name, name, "surface")
-            points = trimesh.sample.sample_surface(mesh, POOL, seed=rng)[0]
-        validate_points(points, str(path) if row is None else f"{path} row {row}")
-        points = points.astype(np.float64)
-        centre = points.mean(axis=0)
-        radius = np.linalg.norm(points - centre, axis=1).max()
-        if mesh is not None:
-            mesh = trimesh.Trimesh((mesh.vertices - centre) / radius, mesh.faces, process=False)
-        return ((points - centre) / radius).astype(np.float32), mesh
+        return load_object(path, row, generator(self.seed, class_name, name, "surface"))
+
+
+def load_object(
+    path: Path, row: int | None, rng: np.random.Generator
+) -> tuple[np.ndarray, trimesh.Trimesh | None]:
+    """Read one object, normalised.
+
+    Args:
+        path: a file of one of EXTENSIONS.
+        row: of an HDF5 file that holds several objects; None: the file is one object.
+        rng: draws the points of a mesh.
+
+    Returns:
+        The pool, (P, 3) float32, and the mesh in the same coordinates, if the file has one.
+
+    Raises:
+        InputError: the file is missing, unreadable, empty, of the wrong kind or shape, or `validate_points`
+            refuses it.
+    """
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: clouds are {', '.join(EXTENSIONS)}; convert it.")
+    points, mesh = reader(path, row)
+    if mesh is not None:
+        points = trimesh.sample.sample_surface(mesh, POOL, seed=rng)[0]
+    validate_points(points, str(path) if row is None else f"{path} row {row}")
+    points = points.astype(np.float64)
+    centre = points.mean(axis=0)
+    radius = np.linalg.norm(points - centre, axis=1).max()
+    if mesh is not None:
+        mesh = trimesh.Trimesh((mesh.vertices - centre) / radius, mesh.faces, process=False)
+    return ((points - centre) / radius).astype(np.float32), mesh
 
 
 def _list_objects(folder: Path) -> dict[str, tuple[Path, int | None]]:

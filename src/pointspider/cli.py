@@ -1,0 +1,102 @@
+"""Search and de-duplicate the clouds of a finished run in the image space, without rendering."""
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from pointspider.clouds.folder import load_object
+from pointspider.errors import InputError
+from pointspider.params import load
+from pointspider.search import duplicates, nearest
+from pointspider.seeding import generator
+from pointspider.storage import read_hdf5
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command; bad input ends it with one line and exit code 1."""
+    parser = argparse.ArgumentParser(prog="pointspider", description=__doc__)
+    parser.add_argument(
+        "--project", type=Path, default=Path(), help="the checkout, with params.yaml and results/"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser("search", help="the clouds whose renders would look most like a cloud's")
+    command.add_argument("cloud", type=Path, help=".npy, .ply, .off or .h5, y up")
+    command.add_argument("--top", type=int, default=5, help="how many (default: 5)")
+    command.set_defaults(run=_search)
+    command = commands.add_parser("duplicates", help="groups of clouds whose renders would look alike")
+    command.add_argument("--threshold", type=float, default=0.99, help="cosine similarity (default: 0.99)")
+    command.set_defaults(run=_duplicates)
+    options = parser.parse_args(arguments)
+    try:
+        options.run(options)
+    except InputError as error:
+        sys.exit(f"pointspider: {error}")
+
+
+def _search(options: argparse.Namespace) -> None:
+    points, _ = load_object(options.cloud, None, generator(0, options.cloud.name))
+    collection = open_collection(options.project)
+    rows, similarities = nearest(collection.embed(points), collection.mapped, options.top)
+    for row, similarity in zip(rows[0], similarities[0], strict=True):
+        print(f"{similarity:.3f}  {collection.cloud_ids[row]}")
+
+
+def _duplicates(options: argparse.Namespace) -> None:
+    collection = open_collection(options.project)
+    groups = duplicates(collection.mapped, options.threshold)
+    for group in groups:
+        print("  ".join(collection.cloud_ids[row] for row in group))
+    print(f"{len(groups)} groups among {len(collection.cloud_ids)} clouds", file=sys.stderr)
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The clouds of a finished run, taken to the image space by the selected mapper.
+
+    Attributes:
+        cloud_ids: (n,) names.
+        mapped: (n, D) float32, the mapper's outputs.
+        encoder: the PointNet; mapper: the mapper.
+    """
+
+    cloud_ids: list[str]
+    mapped: np.ndarray
+    encoder: object
+    mapper: object
+
+    def embed(self, points: np.ndarray) -> np.ndarray:
+        """A cloud (N, 3) float32 to the image space, (1, D) float32."""
+        from pointspider.encoders.pointnet import encode
+
+        return self.mapper.predict(encode(self.encoder, points[None]))
+
+
+def open_collection(project: Path) -> Collection:
+    """Load the clouds' embeddings, the point encoder and the mapper that `mapper.norm` selects (first seed).
+
+    Raises:
+        InputError: the run is not finished, or one of its files is broken.
+    """
+    from pointspider.encoders.pointnet import load_point_encoder
+    from pointspider.mapper.model import load_mapper
+
+    params = load(project / "params.yaml", project / "workflow/schemas/params.schema.yaml")
+    results = project / "results" / params["preset"]
+    points = params["encoders"]["points"]
+    trained = results / "encoders" / points["name"] / "model.safetensors"
+    weights = trained if points["weights"] == "train" else project / points["weights"]
+    seed = params["mapper"]["seeds"][0]
+    paths = sorted((results / "embeddings/points").glob("*.h5"))
+    if not paths:
+        raise InputError(f"{results}: holds no embeddings; run `snakemake --cores all` first.")
+    groups = [group.arrays for path in paths for group in read_hdf5(path).values()]
+    mapper = load_mapper(results / "mappers" / params["mapper"]["norm"] / f"seed_{seed}_last.safetensors")
+    return Collection(
+        cloud_ids=[identity for arrays in groups for identity in arrays["cloud_id"]],
+        mapped=mapper.predict(np.concatenate([arrays["global"] for arrays in groups])),
+        encoder=load_point_encoder(weights),
+        mapper=mapper,
+    )

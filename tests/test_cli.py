@@ -1,0 +1,58 @@
+"""The command line: search and de-duplication on a finished run."""
+
+import numpy as np
+import pytest
+
+from pointspider.cli import main, open_collection
+from pointspider.clouds.dataset import read_clouds
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.fixture
+def project_path(finished_project):
+    return finished_project.directory
+
+
+def test_a_cloud_of_the_run_finds_itself(project_path, tmp_path, capsys):
+    ids, points = read_clouds(project_path / "results/embedded/clouds/cone.h5", _aligned(project_path))[
+        "uniform_5"
+    ]
+    np.save(tmp_path / "query.npy", points[0])
+    collection = open_collection(project_path)
+    assert collection.mapped.shape[0] == len(collection.cloud_ids) == len(set(collection.cloud_ids))
+    row = collection.cloud_ids.index(ids[0])
+    np.testing.assert_allclose(collection.embed(points[0])[0], collection.mapped[row], atol=1e-4)
+    main(["--project", str(project_path), "search", str(tmp_path / "query.npy"), "--top", "3"])
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    similarities = [float(line.split()[0]) for line in lines]
+    assert similarities == sorted(similarities, reverse=True)
+
+
+def test_duplicates_prints_groups_of_names(project_path, capsys):
+    main(["--project", str(project_path), "duplicates", "--threshold", "0.5"])
+    out, err = capsys.readouterr()
+    names = {name for line in out.splitlines() for name in line.split()}
+    assert names <= set(open_collection(project_path).cloud_ids)
+    assert f"{len(out.splitlines())} groups among" in err
+
+
+def test_bad_input_ends_with_one_line(project_path, tmp_path):
+    path = tmp_path / "broken.npy"
+    np.save(path, np.full((10, 3), np.inf))
+    with pytest.raises(SystemExit, match=r"^pointspider: .*broken\.npy: 10 of 10 points have NaN or inf"):
+        main(["--project", str(project_path), "search", str(path)])
+    with pytest.raises(SystemExit, match=r"^pointspider: .*cloud\.txt: clouds are \.npy, \.ply"):
+        main(["--project", str(project_path), "search", str(tmp_path / "cloud.txt")])
+
+
+def test_a_run_that_is_not_finished_is_told(project):
+    with pytest.raises(SystemExit, match="holds no embeddings; run `snakemake"):
+        main(["--project", str(project.directory), "duplicates"])
+
+
+def _aligned(project_path):
+    from pointspider.storage import read_csv
+
+    return set(read_csv(project_path / "results/embedded/manifests/alignment.csv")["cloud_id"])
