@@ -1,4 +1,4 @@
-# What every rule shares: the resolved parameters, where things live, and the input functions.
+# Shared by all: the resolved parameters, where things live, and the input functions.
 
 import sys
 from pathlib import Path
@@ -65,13 +65,9 @@ def training_settings(encoder):
 
 
 def point_weights():
-    """The point encoder's checkpoint: what the workflow trains, or what the parameters name."""
-    encoder = PARAMS["encoders"]["points"]
-    return (
-        f"{POINT_ENCODER}/model.safetensors"
-        if encoder["weights"] == "train"
-        else encoder["weights"]
-    )
+    """The point encoder's checkpoint as input: what the workflow trains, or what the parameters name."""
+    weights = PARAMS["encoders"]["points"]["weights"]
+    return files(f"{POINT_ENCODER}/model.safetensors" if weights == "train" else weights)
 
 
 def clip_settings(wildcards):
@@ -85,11 +81,6 @@ def clip_training_settings(wildcards):
 
 
 def clip_weights(wildcards):
-    """A CLIP's weights: the directory that the workflow trains, or the one or the hub name of the parameters."""
+    """A CLIP's directory as input: what the workflow trains, or what the parameters name; none for a hub name."""
     weights = clip_settings(wildcards)["weights"]
-    return f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights
-
-
-def clip_weight_files(wildcards):
-    """The same as input files: none for a hub name."""
-    return files(clip_weights(wildcards))
+    return files(f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights)

@@ -11,7 +11,7 @@ rule embed_points:
     input:
         manifests=EVALUATED,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
-        weights=files(point_weights()),
+        weights=point_weights(),
         code=code("encoders/pointnet.py", "embeddings.py", "storage.py"),
     output:
         expand(f"{RESULTS}/embeddings/points/{{class_name}}.h5", class_name=CLASSES),
@@ -22,7 +22,7 @@ rule embed_points:
     threads: 1
     params:
         name=PARAMS["encoders"]["points"]["name"],
-        weights=point_weights(),
+        weights=PARAMS["encoders"]["points"]["weights"],
         preset=PARAMS["preset"],
     script:
         "../scripts/embed_points.py"
@@ -33,7 +33,7 @@ rule embed_images:
         manifests=EVALUATED,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         renders=expand(rules.render_class.output, class_name=CLASSES),
-        weights=clip_weight_files,
+        weights=clip_weights,
         code=code("encoders/clip.py", "embeddings.py", "storage.py"),
     output:
         images=expand(
@@ -48,7 +48,6 @@ rule embed_images:
     params:
         classes=CLASSES,
         clip=clip_settings,
-        weights=clip_weights,
         zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
         preset=PARAMS["preset"],
     script:

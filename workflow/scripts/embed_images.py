@@ -16,7 +16,8 @@ params, name = snakemake.params, snakemake.wildcards.clip
 renders = Path(snakemake.input.renders[0]).parent
 
 with job(snakemake.log[0]):
-    encoder = load_clip(name, params.clip["backend"], params.weights)
+    # A hub name is no file: it comes as a parameter.
+    encoder = load_clip(name, params.clip["backend"], [*snakemake.input.weights, params.clip["weights"]][0])
     prompts = build_prompts(params.classes, params.zero_shot["prompt"], params.zero_shot["class_names"])
     arrays = {"class": params.classes, "prompt": prompts, "projected": encoder.encode_prompts(prompts)}
     attributes = {"model": name, "preset": params.preset}

@@ -11,7 +11,7 @@ from pointspider.storage import read_csv
 params = snakemake.params
 
 with job(snakemake.log[0]):
-    model = load_point_encoder(params.weights)
+    model = load_point_encoder([*snakemake.input.weights, params.weights][0])
     used = {
         identity
         for path in snakemake.input.manifests
