@@ -1,9 +1,12 @@
 """The workflow, really run by Snakemake on a tiny preset."""
 
+import ast
 import hashlib
 import os
+import re
 import signal
 import subprocess
+import sys
 import time
 
 import numpy as np
@@ -121,17 +124,65 @@ def test_the_paper_is_planned_without_its_data(project):
     assert "train_clip" not in plan
 
 
+def conda_pins(path):
+    entries = yaml.safe_load(path.read_text())["dependencies"]
+    return next(entry["pip"] for entry in entries if isinstance(entry, dict))
+
+
 def test_the_conda_environments_pin_what_the_lock_pins():
     lock = (ROOT / "requirements.lock").read_text()
     for path in sorted((ROOT / "envs").glob("*.yaml")):
-        pins = next(
-            entry["pip"]
-            for entry in yaml.safe_load(path.read_text())["dependencies"]
-            if isinstance(entry, dict)
-        )
+        pins = conda_pins(path)
         assert len(pins) > 5
         for pin in pins:
             assert f"\n{pin} " in lock, f"{path.name}: {pin} is not in requirements.lock"
+
+
+IMPORT_CHECK = """
+import importlib.metadata as metadata, re, sys
+pins, statements = sys.argv[1].split(), sys.argv[2]
+allowed, queue = set(), [re.sub("[-_.]+", "-", pin).lower() for pin in pins]
+while queue:
+    name = queue.pop()
+    if name not in allowed:
+        allowed.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            needs = []  # for another platform or Python
+        needs = [re.match(r"[\\w.-]+", need)[0] for need in needs if "extra ==" not in need]
+        queue += [re.sub("[-_.]+", "-", need).lower() for need in needs]
+owners = metadata.packages_distributions()
+class Environment:
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, module, path=None, target=None):
+        dists = {re.sub("[-_.]+", "-", d).lower() for d in owners.get(module.split(".")[0], ())}
+        if dists and not dists & (allowed | {"pointspider"}):
+            return None  # as if it were not installed
+        return self.finder.find_spec(module, path, target)
+sys.meta_path = [Environment(finder) for finder in sys.meta_path]
+exec(statements)
+"""
+
+
+@pytest.mark.parametrize("environment", ["render", "learn", "report"])
+def test_a_conda_environment_holds_what_its_scripts_import(environment):
+    rules = "\n".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")).split("\nrule ")
+    scripts = [
+        re.search(r"scripts/(\w+\.py)", rule)[1] for rule in rules if f"envs/{environment}.yaml" in rule
+    ]
+    assert len(scripts) >= 3
+    statements = []
+    for name in scripts:
+        tree = ast.parse((ROOT / "workflow/scripts" / name).read_text())
+        statements += [
+            ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+        ]
+    names = " ".join(pin.split("==")[0] for pin in conda_pins(ROOT / f"envs/{environment}.yaml"))
+    command = [sys.executable, "-c", IMPORT_CHECK, names, "\n".join(statements)]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
 
 
 # ---------------------------------------------------------------------------------------------- bad input
