@@ -156,6 +156,8 @@ owners = metadata.packages_distributions()
 class Environment:
     def __init__(self, finder):
         self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
     def find_spec(self, module, path=None, target=None):
         dists = {re.sub("[-_.]+", "-", d).lower() for d in owners.get(module.split(".")[0], ())}
         if dists and not dists & (allowed | {"pointspider"}):
