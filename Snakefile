@@ -4,8 +4,8 @@
 #   snakemake --cores all --config preset=paper   the paper
 #
 # The graph: data -> render -> encoders -> embed -> map -> tables, one file of rules for each phase below
-# workflow/rules/, with Table I's measurements beside them in render.smk. Every phase has a target rule of
-# its own (data, render, encoders, embed, map, speed, select), which dvc.yaml calls.
+# workflow/rules/. Every phase has a target rule of its own (data, render, speed, encoders, embed, map, tables,
+# select), which dvc.yaml calls.
 
 from snakemake.utils import min_version
 
@@ -32,4 +32,5 @@ include: "workflow/rules/render.smk"
 include: "workflow/rules/encoders.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/map.smk"
+include: "workflow/rules/sheets.smk"
 include: "workflow/rules/tables.smk"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from pointspider.cli import main, open_collection
-from pointspider.clouds.dataset import read_clouds
+from pointspider.clouds.files import read_clouds
 
 pytestmark = pytest.mark.workflow
 

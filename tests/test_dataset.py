@@ -13,7 +13,8 @@ import trimesh
 from pointspider.clouds import sampling
 from pointspider.clouds.catalogue import CLEAN, Variant, variants
 from pointspider.clouds.corruptions import corrupt
-from pointspider.clouds.dataset import build_clouds, read_clouds, validate_points
+from pointspider.clouds.dataset import build_clouds
+from pointspider.clouds.files import read_clouds, validate_points
 from pointspider.clouds.folder import FolderSource
 from pointspider.clouds.modelnet40c import ModelNet40C
 from pointspider.clouds.procedural import ProceduralSource

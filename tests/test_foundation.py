@@ -1,6 +1,7 @@
 """Seeds, names, the job wrapper, and the direction of imports."""
 
 import ast
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,9 @@ def test_class_names_of_a_folder_and_of_a_choice(tmp_path):
     assert class_names(settings) == ["bench", "mug"]
     with pytest.raises(InputError, match=r"clouds\.classes: cat not in the source; it has bench, mug"):
         class_names({**settings, "classes": ["mug", "cat"]})
+    (tmp_path / "c++").mkdir()
+    with pytest.raises(InputError, match=r"c\+\+: name it with letters, digits"):
+        class_names(settings)
     with pytest.raises(InputError, match=r"clouds\.directory: 'nowhere' is not a directory"):
         class_names({**settings, "directory": "nowhere"})
     assert class_names({"source": "procedural", "directory": None, "classes": ["xbox", "bed"]}) == [
@@ -57,10 +61,19 @@ def test_class_names_of_a_folder_and_of_a_choice(tmp_path):
 
 def test_a_job_ends_with_one_line_on_bad_input(tmp_path, capsys):
     log = tmp_path / "logs/step.log"
-    with pytest.raises(SystemExit, match=r"^pointspider: cloud\.npy: holds NaN\.$"), job(log):
+    with pytest.raises(SystemExit, match=r"^1$"), job(log):
         raise InputError("cloud.npy: holds NaN.")
-    assert "ERROR" not in capsys.readouterr().err
+    assert capsys.readouterr().err == "pointspider: cloud.npy: holds NaN.\n"
     assert "cloud.npy: holds NaN." in log.read_text()
+
+
+def test_a_job_tells_its_warnings_on_the_terminal_and_others_to_the_log(tmp_path, capsys):
+    log = tmp_path / "step.log"
+    with job(log):
+        logging.getLogger("pointspider.render.variants").warning("rendering with scalar_rgb")
+        logging.getLogger("drjit").warning("of a library")
+    assert capsys.readouterr().err == "pointspider: rendering with scalar_rgb\n"
+    assert "of a library" in log.read_text()
 
 
 def test_a_job_logs_an_unexpected_traceback(tmp_path):

@@ -22,15 +22,21 @@ def test_every_key_of_the_schema_is_described():
     schema = yaml.safe_load(SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
 
-    def leaves(node, path):
-        for name, child in node.get("properties", {}).items():
-            if child.get("type") == "object":
-                assert child.get("additionalProperties") is not True, (*path, name)
-                yield from leaves(child, (*path, name))
-            else:
-                yield (*path, name)
+    described = []
 
-    assert ("mapper", "learning_rate") in set(leaves(schema, ()))
+    def visit(node, path):
+        for name, child in node.get("properties", {}).items():
+            target = schema["$defs"][child["$ref"].rpartition("/")[2]] if "$ref" in child else child
+            assert child.get("description") or target.get("description"), ".".join((*path, name))
+            described.append(".".join((*path, name)))
+            if child.get("type") == "object":
+                assert "additionalProperties" in child, ".".join((*path, name))
+                visit(child, (*path, name))
+                if isinstance(child["additionalProperties"], dict):
+                    visit(child["additionalProperties"], (*path, name, "*"))
+
+    visit(schema, ())
+    assert {"seeds.render", "encoders.images.*.patch", "mapper.learning_rate"} <= set(described)
 
 
 def test_resolving_does_not_change_its_argument(params):
@@ -61,6 +67,23 @@ def test_resolving_does_not_change_its_argument(params):
             r"preset: 'quick' does not exist; choose one of \['embedded', 'paper'\]",
         ),
         (lambda p: p["zero_shot"].update(prompt="A model"), r"zero_shot\.prompt: 'A model' does not match"),
+        (lambda p: p["zero_shot"].update(top=[3]), r"zero_shot\.top: must hold 1"),
+        (
+            lambda p: p["presets"]["embedded"]["alignment"]["image_embedding"].update(model="clip"),
+            r"alignment\.image_embedding\.model: 'clip' is none of encoders\.images: tiny-clip-patch8",
+        ),
+        (
+            lambda p: p["presets"]["embedded"]["clouds"].update(encoder_objects=0),
+            r"presets\.embedded\.clouds\.encoder_objects: is 0, but encoders with `weights: train` need",
+        ),
+        (
+            lambda p: p["presets"]["embedded"]["encoders"]["images"]["tiny-clip-patch8"].update(patch=7),
+            r"tiny-clip-patch8\.patch: 7 does not divide render\.resolution, 64",
+        ),
+        (
+            lambda p: p["presets"]["embedded"]["encoders"]["points"].pop("epochs"),
+            r"encoders\.points\.epochs: missing",
+        ),
     ],
 )
 def test_a_bad_parameter_is_refused_with_its_path(params, change, message):

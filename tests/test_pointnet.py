@@ -1,6 +1,7 @@
 """PointNet: architecture, the benchmark's layout, training and files."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,9 @@ from pointspider.encoders.pointnet import (
     train_pointnet,
 )
 from pointspider.errors import InputError
+
+#: The benchmark's.
+RECIPE = PointNetSettings(epochs=300, points=1024, batch_size=32, learning_rate=1e-3, schedule="plateau")
 
 
 @pytest.fixture
@@ -160,7 +164,7 @@ def test_augmentation_scales_and_shifts_each_axis():
 
 def test_training_learns_and_is_reproducible(tmp_path):
     points, labels = shapes(count=16, seed=0)
-    settings = PointNetSettings(epochs=6, points=32, batch_size=8)
+    settings = replace(RECIPE, epochs=6, points=32, batch_size=8)
     told = []
     trained, history = train_pointnet(
         points, labels, settings, seed=3, on_epoch=lambda epoch, metrics: told.append((epoch, metrics))
@@ -169,7 +173,7 @@ def test_training_learns_and_is_reproducible(tmp_path):
     assert history[-1]["loss"] < history[0]["loss"]
     unseen, expected = shapes(count=20, seed=1)
     assert (classify(trained, unseen) == expected).mean() >= 0.9
-    short = PointNetSettings(epochs=1, points=32, batch_size=8)
+    short = replace(RECIPE, epochs=1, points=32, batch_size=8)
     for name, seed in [("one", 3), ("two", 3), ("other", 4)]:
         save_pointnet(tmp_path / name, train_pointnet(points, labels, short, seed=seed)[0])
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
@@ -178,7 +182,7 @@ def test_training_learns_and_is_reproducible(tmp_path):
 
 def test_learning_rate_follows_its_schedule():
     points, labels = shapes(count=2, seed=0)
-    cosine = PointNetSettings(epochs=4, points=8, batch_size=6, schedule="cosine")
+    cosine = replace(RECIPE, epochs=4, points=8, batch_size=6, schedule="cosine")
     rates = [metrics["learning_rate"] for metrics in train_pointnet(points, labels, cosine, seed=0)[1]]
     np.testing.assert_allclose(rates, 0.5e-3 * (1 + np.cos(np.pi * np.arange(4) / 4)))
     # The first epoch is the best; the eleventh after it is one too many
@@ -195,7 +199,7 @@ def test_learning_rate_follows_its_schedule():
 def test_training_leaves_the_global_random_state_alone():
     points, labels = shapes(count=2, seed=0)
     before = torch.random.get_rng_state()
-    train_pointnet(points, labels, PointNetSettings(epochs=1, points=8, batch_size=2), seed=0)
+    train_pointnet(points, labels, replace(RECIPE, epochs=1, points=8, batch_size=2), seed=0)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert not torch.are_deterministic_algorithms_enabled()
 

@@ -53,7 +53,7 @@ def test_png_round_trip_and_truncation(tmp_path):
     write_png(path, image)
     np.testing.assert_array_equal(read_png(path), image)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"image\.png: not a whole image .* Delete it and run again"):
+    with pytest.raises(InputError, match=r"image\.png: not a whole image"):
         read_png(path)
     with pytest.raises(InputError, match=r"missing\.png"):
         read_png(tmp_path / "missing.png")
@@ -103,6 +103,9 @@ def test_csv_keeps_leading_zeros_and_names_missing_columns(tmp_path):
     path = tmp_path / "objects.csv"
     write_csv(path, pd.DataFrame({"class": ["chair"], "object": ["0003"]}))
     assert read_csv(path, ["object"])["object"].tolist() == ["0003"]
+    write_csv(path, pd.DataFrame({"class": ["02691156"], "object": ["NA"], "l1": [None]}))
+    assert read_csv(path).iloc[0, :2].tolist() == ["02691156", "NA"]
+    assert read_csv(path)["l1"].isna().all()
     with pytest.raises(InputError, match=r"objects\.csv: lacks the columns \['role'\]"):
         read_csv(path, ["role"])
     path.write_text("")

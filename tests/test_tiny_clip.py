@@ -24,7 +24,17 @@ from pointspider.errors import InputError
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 230), "black": (20, 20, 20)}
 PROMPTS = [f"A model of {name}" for name in COLOURS]
-SMALL = ClipSettings(patch=8, width=32, layers=2, text_width=32, text_layers=1, projection=16, epochs=12)
+SMALL = ClipSettings(
+    patch=8,
+    width=32,
+    layers=2,
+    text_width=32,
+    text_layers=1,
+    projection=16,
+    epochs=12,
+    learning_rate=1e-3,
+    weight_decay=0.1,
+)
 
 
 def squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -154,7 +164,7 @@ def test_prompt_that_would_be_cut_is_refused():
 def test_patch_must_divide_the_image():
     images, labels = squares(count=1, seed=0)
     with pytest.raises(InputError, match=r"render.resolution: 16 is not a multiple .* patch 5"):
-        train_clip(images, labels, PROMPTS, ClipSettings(patch=5), seed=0)
+        train_clip(images, labels, PROMPTS, replace(SMALL, patch=5), seed=0)
 
 
 def test_learning_rate_rises_then_falls_to_zero():

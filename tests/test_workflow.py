@@ -12,9 +12,11 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import trimesh
 import yaml
 from conftest import ROOT
 
+from pointspider.clouds.files import read_clouds
 from pointspider.storage import read_csv, read_json, read_png
 
 pytestmark = pytest.mark.workflow
@@ -48,7 +50,8 @@ def test_every_deliverable_is_there(finished_project):
     for name in ("speed", "zero_shot", "alignment", "loss_curves", "renders", "classes", "variants"):
         assert read_png(results / f"plots/{name}.png").std() > 1
         assert (results / f"plots/{name}.svg").read_text().startswith("<?xml")
-    assert not list(results.rglob(".*.tmp*"))
+    hidden = {path.name for path in results.rglob(".*")}
+    assert hidden <= {".snakemake_timestamp"}
 
 
 def test_the_tables_say_what_made_them(finished_project):
@@ -181,6 +184,15 @@ def test_a_conda_environment_holds_what_its_scripts_import(environment):
         statements += [
             ast.unparse(node) for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
         ]
+    # What is imported only where it is used.
+    statements += {
+        "render": ["import mitsuba, drjit"],
+        "learn": [],
+        "report": [
+            "import pointspider.clouds.procedural, pointspider.clouds.folder, pointspider.clouds.modelnet40c",
+            "import embreex, mapbox_earcut, shapely",
+        ],
+    }[environment]
     names = " ".join(pin.split("==")[0] for pin in conda_pins(ROOT / f"envs/{environment}.yaml"))
     command = [sys.executable, "-c", IMPORT_CHECK, names, "\n".join(statements)]
     result = subprocess.run(command, capture_output=True, text=True)
@@ -221,6 +233,33 @@ def test_a_class_with_too_few_objects_is_named(project):
     assert "class 'cone' has 2 objects and needs 6" in result.stdout
     assert "Traceback" not in result.stdout
     assert not (project.directory / RESULTS / "objects.csv").exists()
+
+
+def test_the_documented_preset_runs_on_clouds_of_the_user(project):
+    """docs/folder.yaml as it is, but for the number of objects, on points and on meshes."""
+    shapes = {
+        "cone": lambda rng: trimesh.creation.cone(rng.uniform(0.3, 1), 1),
+        "NA": lambda rng: trimesh.creation.box(rng.uniform(0.5, 1, 3)),
+    }
+    for name, make in shapes.items():
+        folder = project.directory / "my_clouds" / name
+        folder.mkdir(parents=True)
+        for index in range(6):
+            mesh = make(np.random.default_rng(index))
+            if index % 2:
+                mesh.export(folder / f"{index}.off")
+            else:
+                np.save(folder / f"{index}.npy", mesh.sample(700, seed=index))
+    preset = yaml.safe_load((project.directory / "docs/folder.yaml").read_text())
+    preset["presets"]["folder"]["clouds"] |= {"evaluation_objects": 3, "encoder_objects": 3}
+    preset["presets"]["folder"]["alignment"]["split"] = {"train": 4, "test": 2}
+    preset["zero_shot"] = {"top": [1, 2]}
+    (project.directory / "mine.yaml").write_text(yaml.safe_dump(preset))
+    project.snakemake("--configfile", "mine.yaml", "--", "data", "results/folder/plots/variants.png")
+    manifest = read_csv(project.directory / "results/folder/manifests/alignment.csv")
+    assert set(manifest["class"]) == {"NA", "cone"}
+    built = read_clouds(project.directory / "results/folder/clouds/NA.h5")
+    assert {points.shape[1:] for _, points in built.values()} == {(1024, 3)}
 
 
 def test_a_broken_cloud_of_the_user_is_named(project):

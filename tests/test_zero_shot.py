@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
+from pointspider.encoders.prompts import build_prompts
 from pointspider.errors import InputError
-from pointspider.evaluate.zero_shot import build_prompts, top_k_correct, zero_shot_records
+from pointspider.evaluate.zero_shot import top_k_correct, zero_shot_records
 
 CLASSES = ["airplane", "bed", "night_stand", "xbox"]
 PROMPTS = np.eye(4, dtype=np.float32)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from pointspider.errors import InputError
 from pointspider.storage import Group, read_hdf5, write_hdf5
@@ -66,3 +67,26 @@ def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence
     if len(widths) > 1:
         raise InputError(f"embeddings of layer '{layer}' differ in width: {sorted(widths)}.")
     return np.stack([rows[name] for name in cloud_ids]).astype(np.float32, copy=False)
+
+
+def read_split(
+    manifest: pd.DataFrame, points: Iterable[str | Path], images: Iterable[str | Path], layer: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Both embeddings of the clouds that are aligned.
+
+    Args:
+        manifest: columns cloud_id and split, which is train or test.
+        points, images: the class files of the point encoder and of the CLIP.
+        layer: of the CLIP.
+
+    Returns:
+        (n, width) float32 each: points and images of the train split, points and images of the test split.
+
+    Raises:
+        InputError: what `read_embeddings` raises.
+    """
+    embeddings = []
+    for split in ("train", "test"):
+        ids = manifest.loc[manifest["split"] == split, "cloud_id"].tolist()
+        embeddings += [read_embeddings(points, "global", ids), read_embeddings(images, layer, ids)]
+    return tuple(embeddings)

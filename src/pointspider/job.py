@@ -13,8 +13,8 @@ from pointspider.errors import InputError
 def job(log: str | Path) -> Iterator[logging.Logger]:
     """Log to the file `log` while the block runs; exit with 1 and one line when the input is bad.
 
-    The terminal stays free for progress bars: log records and warnings go to the file alone, a traceback of
-    an unexpected error to both.
+    The terminal stays free for progress bars: log records and other libraries' warnings go to the file alone,
+    our own warnings and the traceback of an unexpected error to both.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
@@ -22,12 +22,18 @@ def job(log: str | Path) -> Iterator[logging.Logger]:
     )
     logging.captureWarnings(True)
     logger = logging.getLogger("pointspider")
+    terminal = logging.StreamHandler()
+    terminal.setLevel(logging.WARNING)
+    terminal.setFormatter(logging.Formatter("pointspider: %(message)s"))
+    logger.addHandler(terminal)
     try:
         yield logger
     except InputError as error:
         logger.error("%s", error)
-        sys.exit(f"pointspider: {error}")
+        sys.exit(1)
     except Exception:
-        logger.exception("unexpected error")
+        logging.exception("unexpected error")  # the traceback reaches the terminal as the process ends
         raise
+    finally:
+        logger.removeHandler(terminal)
     logger.info("done")

@@ -53,7 +53,35 @@ def resolve(config: Mapping, schema_path: str | Path) -> dict:
         resolved[name]["preset"] = name
         for error in jsonschema.Draft202012Validator(schema).iter_errors(resolved[name]):
             raise InputError(f"params.yaml: {_explain(error, own or {}, name)}")
+        _check_together(resolved[name], own or {}, name)
     return resolved[config["preset"]]
+
+
+def _check_together(params: dict, own: Mapping, preset: str) -> None:
+    """Refuse values that are fine alone but not beside each other."""
+
+    def refuse(keys: str, problem: str) -> None:
+        raise InputError(f"params.yaml: {_path(keys.split('.'), own, preset)}: {problem}")
+
+    images = params["encoders"]["images"]
+    model = params["alignment"]["image_embedding"]["model"]
+    if model not in images:
+        refuse(
+            "alignment.image_embedding.model", f"'{model}' is none of encoders.images: {', '.join(images)}."
+        )
+    if 1 not in params["zero_shot"]["top"]:
+        refuse("zero_shot.top", "must hold 1: models are compared by their top-1.")
+    trained = {name: clip for name, clip in images.items() if clip["weights"] == "train"}
+    if trained or params["encoders"]["points"]["weights"] == "train":
+        for key in ("encoder_objects", "encoder_variants"):
+            if params["clouds"][key] < 1:
+                refuse(f"clouds.{key}", "is 0, but encoders with `weights: train` need clouds to train on.")
+    for name, clip in trained.items():
+        if params["render"]["resolution"] % clip["patch"]:
+            refuse(
+                f"encoders.images.{name}.patch",
+                f"{clip['patch']} does not divide render.resolution, {params['render']['resolution']}.",
+            )
 
 
 def _merge(common: Mapping, own: Mapping, preset: str, path: tuple[str, ...] = ()) -> dict:

@@ -46,6 +46,10 @@ def _umask() -> int:
 # ---------------------------------------------------------------------------------------------- tables
 
 
+#: Columns that hold names, whatever they look like.
+NAMES = {"cloud_id": str, "class": str, "object": str}
+
+
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
     """Write `frame` without its index; missing values are empty cells."""
     with atomic(path) as temporary:
@@ -53,13 +57,13 @@ def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
 
 
 def read_csv(path: str | Path, columns: Iterable[str] = (), separator: str = ",") -> pd.DataFrame:
-    """Read a CSV that must hold `columns`; a column `object` is read as text ("0003" stays "0003").
+    """Read a CSV that must hold `columns`; names are read as text ("0003" stays "0003", "NA" stays "NA").
 
     Raises:
         InputError: the file is missing, empty, unreadable or lacks a column.
     """
     try:
-        frame = pd.read_csv(path, sep=separator, dtype={"object": str})
+        frame = pd.read_csv(path, sep=separator, dtype=NAMES, keep_default_na=False, na_values=[""])
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise InputError(f"{path}: cannot be read as CSV ({error}). Delete it and run again.") from error
     missing = [name for name in columns if name not in frame.columns]
@@ -112,7 +116,7 @@ def read_png(path: str | Path) -> np.ndarray:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
-        raise InputError(f"{path}: not a whole image ({error}). Delete it and run again.") from error
+        raise InputError(f"{path}: not a whole image ({error}).") from error
 
 
 # ------------------------------------------------------------------------------------------------ HDF5

@@ -1,5 +1,6 @@
 # Shared by all: the resolved parameters, where things live, and the input functions.
 
+import re
 import sys
 from pathlib import Path
 
@@ -11,10 +12,15 @@ shell.prefix(f"export PYTHONPATH='{SOURCE}'; ")
 from pointspider.clouds.catalogue import class_names
 from pointspider.errors import InputError
 from pointspider.params import resolve
+from pointspider.provenance import imported_files
 
 try:
     PARAMS = resolve(config, Path(workflow.basedir) / "workflow/schemas/params.schema.yaml")
     CLASSES = class_names(PARAMS["clouds"])
+    if max(PARAMS["zero_shot"]["top"]) > len(CLASSES):
+        raise InputError(
+            f"params.yaml: zero_shot.top: {max(PARAMS['zero_shot']['top'])}, but there are {len(CLASSES)} classes."
+        )
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -31,24 +37,22 @@ EVALUATED = [f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS if name != 
 
 
 wildcard_constraints:
-    class_name="|".join(CLASSES),
+    class_name="|".join(map(re.escape, CLASSES)),
     clip="|".join(CLIPS),
     norm="|".join(NORMS),
 
 
-def code(*parts):
-    """The library's files on which a step depends, e.g. code("clouds", "storage.py")."""
-    paths = [SOURCE / "pointspider" / part for part in parts]
-    return sorted(
-        str(f.relative_to(workflow.basedir))
-        for p in paths
-        for f in (p.rglob("*.py") if p.is_dir() else [p])
-    )
+def code(script):
+    """The library's files that a script runs: Snakemake itself sees only the script."""
+    path = Path(workflow.basedir) / f"workflow/scripts/{script}.py"
+    return [str(file.relative_to(workflow.basedir)) for file in imported_files(path, SOURCE)]
 
 
-def source_files():
-    """The files of the user's own clouds or of the release; none for procedural ones."""
+def source_files(wildcards):
+    """The files of the user's own clouds, of one class where a job makes one, or of the release."""
     directory = PARAMS["clouds"]["directory"]
+    if PARAMS["clouds"]["source"] == "folder" and "class_name" in wildcards.keys():
+        directory = Path(directory) / wildcards.class_name
     return sorted(str(path) for path in Path(directory).rglob("*.*")) if directory else []
 
 

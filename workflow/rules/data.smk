@@ -9,8 +9,8 @@
 
 rule list_objects:
     input:
-        source_files(),
-        code=code("clouds", "seeding.py", "storage.py"),
+        source_files,
+        code=code("list_objects"),
     output:
         f"{RESULTS}/objects.csv",
     log:
@@ -27,7 +27,7 @@ rule list_objects:
 rule draw_manifests:
     input:
         objects=rules.list_objects.output[0],
-        code=code("clouds", "seeding.py", "storage.py"),
+        code=code("draw_manifests"),
     output:
         **{name: f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS},
     log:
@@ -47,8 +47,9 @@ rule draw_manifests:
 
 rule build_clouds:
     input:
+        source_files,
         manifests=rules.draw_manifests.output,
-        code=code("clouds", "seeding.py", "storage.py"),
+        code=code("build_clouds"),
     output:
         f"{RESULTS}/clouds/{{class_name}}.h5",
     log:

@@ -12,7 +12,7 @@ rule embed_points:
         manifests=EVALUATED,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         weights=point_weights(),
-        code=code("encoders/pointnet.py", "embeddings.py", "storage.py"),
+        code=code("embed_points"),
     output:
         expand(f"{RESULTS}/embeddings/points/{{class_name}}.h5", class_name=CLASSES),
     log:
@@ -34,7 +34,7 @@ rule embed_images:
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         renders=expand(rules.render_class.output, class_name=CLASSES),
         weights=clip_weights,
-        code=code("encoders/clip.py", "embeddings.py", "storage.py"),
+        code=code("embed_images"),
     output:
         images=expand(
             f"{RESULTS}/embeddings/images/{{{{clip}}}}/{{class_name}}.h5", class_name=CLASSES

@@ -11,7 +11,7 @@ rule train_points:
         manifest=rules.draw_manifests.output.encoders,
         clean=rules.draw_manifests.output.clean,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
-        code=code("encoders/pointnet.py", "encoders/training.py", "clouds/dataset.py", "storage.py"),
+        code=code("train_points"),
     output:
         weights=f"{POINT_ENCODER}/model.safetensors",
         history=f"{POINT_ENCODER}/history.csv",
@@ -33,7 +33,7 @@ rule train_clip:
     input:
         manifest=rules.draw_manifests.output.encoders,
         renders=expand(rules.render_class.output, class_name=CLASSES),
-        code=code("encoders/tiny_clip.py", "encoders/training.py", "storage.py"),
+        code=code("train_clip"),
     output:
         directory(f"{RESULTS}/encoders/{{clip}}"),
     log:

@@ -1,10 +1,9 @@
-# Mappers from cloud to image embeddings (Table III), and the one that is selected.
+# Mappers from cloud to image embeddings: what Table III compares.
 #
 # INPUTS    manifests/alignment.csv, embeddings/points/, embeddings/images/<clip>/; params: mapper, alignment
-# OUTPUTS   mappers/<norm>/                        last and best weights of every seed, summary.csv
-#           curves/<norm>/seed_<seed>/             train and test loss of every epoch (dvclive)
-#           metrics.json                           the selected mapper's, for `dvc metrics` and `dvc exp show`
-# STEPS     train_mapper (one job per variant, all seeds) -> select_mapper
+# OUTPUTS   mappers/<norm>/            every seed's last and best weights, runs.json with their losses
+#           curves/<norm>/             train and test loss of every epoch (dvclive)
+# STEPS     train_mapper (one job per variant, all seeds)
 
 
 rule train_mapper:
@@ -15,9 +14,17 @@ rule train_mapper:
             f"{RESULTS}/embeddings/images/{PARAMS['alignment']['image_embedding']['model']}/{{class_name}}.h5",
             class_name=CLASSES,
         ),
-        code=code("mapper", "evaluate/alignment.py", "embeddings.py", "storage.py"),
+        code=code("train_mapper"),
     output:
-        mappers=directory(f"{RESULTS}/mappers/{{norm}}"),
+        last=[
+            f"{RESULTS}/mappers/{{norm}}/seed_{seed}_last.safetensors"
+            for seed in PARAMS["mapper"]["seeds"]
+        ],
+        best=[
+            f"{RESULTS}/mappers/{{norm}}/seed_{seed}_best.safetensors"
+            for seed in PARAMS["mapper"]["seeds"]
+        ],
+        runs=f"{RESULTS}/mappers/{{norm}}/runs.json",
         curves=directory(f"{RESULTS}/curves/{{norm}}"),
     log:
         f"{LOGS}/train_mapper/{{norm}}.log",

@@ -10,7 +10,7 @@
 
 rule probe_variants:
     input:
-        code=code("render/variants.py", "storage.py"),
+        code=code("probe_variants"),
     output:
         f"{RESULTS}/variants.json",
     log:
@@ -27,7 +27,7 @@ rule render_class:
     input:
         clouds=rules.build_clouds.output[0],
         variants=rules.probe_variants.output[0],
-        code=code("render", "storage.py"),
+        code=code("render_class"),
     output:
         directory(f"{RESULTS}/renders/{{class_name}}"),
     log:
@@ -48,7 +48,7 @@ rule measure_speed:
         manifest=rules.draw_manifests.output.clean,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         variants=rules.probe_variants.output[0],
-        code=code("render", "storage.py"),
+        code=code("measure_speed"),
     output:
         f"{RESULTS}/speed.csv",
     log:

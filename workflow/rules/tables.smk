@@ -1,17 +1,16 @@
-# Tables I-III with their plots, contact sheets, the selected mapper's metrics, and the page that reads them.
+# Tables I-III with their plots, the page that reads them, and the selected mapper's metrics.
 #
-# INPUTS    speed.csv, embeddings/, mappers/, curves/, manifests/, clouds/, renders/
+# INPUTS    speed.csv, manifests/, embeddings/, mappers/<norm>/runs.json, curves/
 # OUTPUTS   tables/table{1,2,3}.csv, tables/summary.md
 #           plots/{speed,zero_shot,alignment,loss_curves}.{png,svg}
-#           plots/{classes,variants,renders}.{png,svg}     contact sheets
 #           metrics.json                                 for `dvc metrics` and `dvc exp show`
-# STEPS     tabulate_speed, tabulate_zero_shot, tabulate_alignment -> select_mapper, summarise; draw_clouds, draw_renders
+# STEPS     tabulate_speed, tabulate_zero_shot, tabulate_alignment -> summarise, select_mapper
 
 
 rule tabulate_speed:
     input:
         records=rules.measure_speed.output[0],
-        code=code("tables.py", "plots.py", "evaluate", "mapper/__init__.py", "storage.py"),
+        code=code("tabulate_speed"),
     output:
         table=report(f"{RESULTS}/tables/table1.csv", category="Tables"),
         plot=report(multiext(f"{RESULTS}/plots/speed", ".png", ".svg"), category="Plots"),
@@ -32,7 +31,7 @@ rule tabulate_zero_shot:
         manifests=[rules.draw_manifests.output.roulette, rules.draw_manifests.output.clean],
         images=expand(rules.embed_images.output.images, clip=CLIPS),
         prompts=expand(rules.embed_images.output.prompts, clip=CLIPS),
-        code=code("tables.py", "plots.py", "search.py", "evaluate", "embeddings.py", "storage.py"),
+        code=code("tabulate_zero_shot"),
     output:
         table=report(f"{RESULTS}/tables/table2.csv", category="Tables"),
         plot=report(multiext(f"{RESULTS}/plots/zero_shot", ".png", ".svg"), category="Plots"),
@@ -55,16 +54,9 @@ rule tabulate_alignment:
         manifest=rules.draw_manifests.output.alignment,
         points=rules.embed_points.output,
         images=rules.train_mapper.input.images,
-        mappers=expand(rules.train_mapper.output.mappers, norm=NORMS),
+        runs=expand(rules.train_mapper.output.runs, norm=NORMS),
         curves=expand(rules.train_mapper.output.curves, norm=NORMS),
-        code=code(
-            "tables.py",
-            "plots.py",
-            "evaluate",
-            "mapper/baselines.py",
-            "embeddings.py",
-            "storage.py",
-        ),
+        code=code("tabulate_alignment"),
     output:
         table=report(f"{RESULTS}/tables/table3.csv", category="Tables"),
         plot=report(multiext(f"{RESULTS}/plots/alignment", ".png", ".svg"), category="Plots"),
@@ -85,52 +77,11 @@ rule tabulate_alignment:
         "../scripts/tabulate_alignment.py"
 
 
-rule draw_renders:
-    input:
-        manifest=rules.draw_manifests.output.roulette,
-        renders=expand(rules.render_class.output, class_name=CLASSES),
-        code=code("plots.py", "storage.py"),
-    output:
-        report(multiext(f"{RESULTS}/plots/renders", ".png", ".svg"), category="Contact sheets"),
-    log:
-        f"{LOGS}/draw_renders.log",
-    conda:
-        "../../envs/report.yaml"
-    params:
-        preset=PARAMS["preset"],
-    script:
-        "../scripts/draw_renders.py"
-
-
-rule draw_clouds:
-    input:
-        objects=rules.list_objects.output[0],
-        code=code("plots.py", "clouds", "storage.py"),
-    output:
-        classes=report(
-            multiext(f"{RESULTS}/plots/classes", ".png", ".svg"), category="Contact sheets"
-        ),
-        variants=report(
-            multiext(f"{RESULTS}/plots/variants", ".png", ".svg"), category="Contact sheets"
-        ),
-    log:
-        f"{LOGS}/draw_clouds.log",
-    conda:
-        "../../envs/report.yaml"
-    params:
-        preset=PARAMS["preset"],
-        clouds=PARAMS["clouds"],
-        seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
-        shown="chair" if "chair" in CLASSES else CLASSES[0],
-    script:
-        "../scripts/draw_clouds.py"
-
-
 rule select_mapper:
     input:
         zero_shot=rules.tabulate_zero_shot.output.table,
         alignment=rules.tabulate_alignment.output.table,
-        code=code("tables.py", "evaluate", "mapper/__init__.py", "storage.py"),
+        code=code("select_mapper"),
     output:
         f"{RESULTS}/metrics.json",
     log:
@@ -149,7 +100,7 @@ rule summarise:
         zero_shot=rules.tabulate_zero_shot.output.table,
         alignment=rules.tabulate_alignment.output.table,
         sheets=[rules.draw_renders.output, rules.draw_clouds.output],
-        code=code("tables.py", "evaluate", "mapper/__init__.py", "storage.py"),
+        code=code("summarise"),
     output:
         report(f"{RESULTS}/tables/summary.md", category="Tables"),
     log:

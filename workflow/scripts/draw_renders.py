@@ -4,7 +4,8 @@ from pathlib import Path
 
 from pointspider.job import job
 from pointspider.plots import contact_sheet, save
-from pointspider.storage import read_csv, read_png
+from pointspider.render.files import read_renders
+from pointspider.storage import read_csv
 from pointspider.tables import FIRST_DRAW
 
 renders = Path(snakemake.input.renders[0]).parent
@@ -12,6 +13,6 @@ renders = Path(snakemake.input.renders[0]).parent
 with job(snakemake.log[0]):
     manifest = read_csv(snakemake.input.manifest, ["cloud_id", "split"])
     ids = manifest.loc[manifest["split"] == FIRST_DRAW, "cloud_id"]
-    images = [read_png(renders / f"{cloud_id}.png") for cloud_id in ids]
+    images = read_renders(renders, ids)
     labels = [cloud_id.rpartition("/")[0].replace("/", "\n") for cloud_id in ids]
     save(contact_sheet(images, labels, 8, snakemake.params.preset), Path(snakemake.output[0]).with_suffix(""))

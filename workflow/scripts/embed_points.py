@@ -2,21 +2,16 @@
 
 from tqdm import tqdm
 
-from pointspider.clouds.dataset import read_clouds
+from pointspider.clouds.files import manifest_ids, read_clouds
 from pointspider.embeddings import write_embeddings
 from pointspider.encoders.pointnet import encode, load_point_encoder
 from pointspider.job import job
-from pointspider.storage import read_csv
 
 params = snakemake.params
 
 with job(snakemake.log[0]):
     model = load_point_encoder([*snakemake.input.weights, params.weights][0])
-    used = {
-        identity
-        for path in snakemake.input.manifests
-        for identity in read_csv(path, ["cloud_id"])["cloud_id"]
-    }
+    used = manifest_ids(snakemake.input.manifests)
     pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
     for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):
         clouds = read_clouds(source, used)

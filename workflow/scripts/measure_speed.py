@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from pointspider.clouds.dataset import gather_clouds
+from pointspider.clouds.files import gather_clouds
 from pointspider.job import job
 from pointspider.render.renderer import RenderSettings
 from pointspider.render.speed import measure

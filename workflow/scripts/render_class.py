@@ -1,6 +1,6 @@
 """Render every cloud of one class with one warm renderer."""
 
-from pointspider.clouds.dataset import read_clouds
+from pointspider.clouds.files import read_clouds
 from pointspider.job import job
 from pointspider.render.renderer import Renderer, RenderSettings, render_class
 from pointspider.render.variants import Variant, activate

@@ -2,54 +2,22 @@
 
 from pathlib import Path
 
-import pandas as pd
-
-from pointspider.embeddings import read_embeddings
-from pointspider.evaluate.alignment import alignment_records
+from pointspider.embeddings import read_split
+from pointspider.evaluate.alignment import alignment_records, read_curves
 from pointspider.job import job
-from pointspider.mapper import LABELS
 from pointspider.plots import plot_alignment, plot_loss_curves, save
 from pointspider.storage import read_csv, read_json, write_csv
 from pointspider.tables import alignment_table
 
-params, output, target = snakemake.params, snakemake.output, snakemake.params.image_embedding
-
-
-def read_curve(directory: Path) -> pd.DataFrame:
-    """One training's losses as dvclive left them: mapper, seed, epoch, train, test."""
-    train, test = (
-        read_csv(directory / f"plots/metrics/{name}_l1.tsv", ["step"], separator="\t")
-        for name in ("train", "test")
-    )
-    norm, seed = directory.parent.name, directory.name.removeprefix("seed_")
-    return pd.DataFrame(
-        {
-            "mapper": LABELS[norm],
-            "seed": int(seed),
-            "epoch": train["step"] + 1,
-            "train": train["train_l1"],
-            "test": test["test_l1"],
-        }
-    )
-
+inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+target, encoder = params.image_embedding, params.points
 
 with job(snakemake.log[0]):
-    manifest = read_csv(snakemake.input.manifest, ["cloud_id", "split"])
-    embeddings = []
-    for split in ("train", "test"):
-        ids = manifest.loc[manifest["split"] == split, "cloud_id"].tolist()
-        embeddings += [
-            read_embeddings(snakemake.input.points, "global", ids),
-            read_embeddings(snakemake.input.images, target["layer"], ids),
-        ]
-    runs = [run for path in snakemake.input.mappers for run in read_json(Path(path) / "runs.json")]
-    records = alignment_records(runs, *embeddings, target["model"], target["layer"], params.points["name"])
-    table = alignment_table(
-        records, params.preset, params.data, params.points["weights"], params.image_weights
-    )
-    curves = pd.concat(
-        [read_curve(path) for norm in snakemake.input.curves for path in sorted(Path(norm).glob("seed_*"))]
-    )
+    manifest = read_csv(inputs.manifest, ["cloud_id", "split"])
+    embeddings = read_split(manifest, inputs.points, inputs.images, target["layer"])
+    runs = [run for path in inputs.runs for run in read_json(path)]
+    records = alignment_records(runs, *embeddings, target["model"], target["layer"], encoder["name"])
+    table = alignment_table(records, params.preset, params.data, encoder["weights"], params.image_weights)
     save(plot_alignment(table, records), Path(output.plot[0]).with_suffix(""))
-    save(plot_loss_curves(curves, table), Path(output.curves[0]).with_suffix(""))
+    save(plot_loss_curves(read_curves(inputs.curves), table), Path(output.curves[0]).with_suffix(""))
     write_csv(output.table, table)

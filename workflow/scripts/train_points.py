@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pointspider.clouds.catalogue import ORIGINAL
-from pointspider.clouds.dataset import gather_clouds
+from pointspider.clouds.files import gather_clouds
 from pointspider.encoders.pointnet import PointNetSettings, classify, save_pointnet, train_pointnet
 from pointspider.job import job
 from pointspider.storage import read_csv, write_csv, write_json

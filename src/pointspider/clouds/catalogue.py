@@ -1,5 +1,6 @@
 """Names: ModelNet40's classes, ModelNet40-C's variants, and the identity of a cloud."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,11 @@ def class_names(settings: dict) -> list[str]:
                 "'folder' wants one with a sub-folder of clouds per class."
             )
         known = sorted(path.name for path in directory.iterdir() if path.is_dir() and path.name[0] != ".")
+        unusable = [name for name in known if not re.fullmatch(r"[\w.-]+", name, re.ASCII)]
+        if unusable:
+            raise InputError(
+                f"{directory / unusable[0]}: name it with letters, digits, '_', '-' and '.' only."
+            )
         if not known:
             raise InputError(f"{directory}: has no sub-folders; put the clouds of each class into one.")
     if settings["classes"] == "all":

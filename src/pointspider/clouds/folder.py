@@ -21,7 +21,7 @@ import pandas as pd
 import trimesh
 
 from pointspider.clouds.catalogue import Variant
-from pointspider.clouds.dataset import validate_points
+from pointspider.clouds.files import validate_points
 from pointspider.clouds.sampling import assign_roles
 from pointspider.errors import InputError
 from pointspider.seeding import generator

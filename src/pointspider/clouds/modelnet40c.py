@@ -13,7 +13,7 @@ import pandas as pd
 import trimesh
 
 from pointspider.clouds.catalogue import CLEAN, MODELNET40_CLASSES, Variant
-from pointspider.clouds.dataset import validate_points
+from pointspider.clouds.files import validate_points
 from pointspider.clouds.sampling import assign_roles
 from pointspider.errors import InputError
 

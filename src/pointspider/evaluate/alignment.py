@@ -7,6 +7,7 @@
 """
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ import pandas as pd
 from pointspider.errors import InputError
 from pointspider.mapper import LABELS
 from pointspider.mapper.baselines import BASELINES
+from pointspider.storage import read_csv
 
 #: Of `alignment_records`, with the type of each; all but the float ones are nullable.
 COLUMNS = {
@@ -96,3 +98,41 @@ def alignment_records(
         # Where the median is perfect, the test split is constant, and there is no skill to show.
         frame[f"skill_{which}"] = 1 - frame[f"l1_{which}"] / reference if reference else np.nan
     return frame.astype(COLUMNS)
+
+
+def read_curves(directories: Iterable[str | Path]) -> pd.DataFrame:
+    """The loss curves that dvclive keeps of the trainings.
+
+    Args:
+        directories: `<norm>/`, each with `seed_<seed>/plots/metrics/{train,test}_l1.tsv`.
+
+    Returns:
+        Columns mapper (BASE, LNORM, RNORM), seed, epoch (from 1), train and test (mean L1). A training that
+        diverged in its first epoch has no rows.
+
+    Raises:
+        InputError: a file is broken; says which directory to delete, since a norm is trained whole.
+    """
+    curves = [pd.DataFrame({"mapper": [], "seed": [], "epoch": [], "train": [], "test": []})]
+    for directory in map(Path, directories):
+        for seed in sorted(directory.glob("seed_*")):
+            metrics = seed / "plots/metrics"
+            if not (metrics / "train_l1.tsv").exists():
+                continue
+            try:
+                train = read_csv(metrics / "train_l1.tsv", ["step", "train_l1"], separator="\t")
+                test = read_csv(metrics / "test_l1.tsv", ["step", "test_l1"], separator="\t")
+            except InputError as error:
+                raise InputError(f"{error} Delete the directory {directory} and run again.") from error
+            curves.append(
+                pd.DataFrame(
+                    {
+                        "mapper": LABELS[directory.name],
+                        "seed": int(seed.name.removeprefix("seed_")),
+                        "epoch": train["step"] + 1,
+                        "train": train["train_l1"],
+                        "test": test["test_l1"],
+                    }
+                )
+            )
+    return pd.concat(curves, ignore_index=True)
