@@ -141,7 +141,8 @@ def test_the_machines_matplotlibrc_changes_nothing(tmp_path):
 
 def test_speed_names_device_ratio_and_what_does_not_work():
     said = " | ".join(texts(draw_speed("embedded"))).replace("\n", " ")
-    assert "40 × reference" in said
+    assert "40 × reference, each at its size" in said
+    assert "each at its own picture size (the reference's is speed.reference; in the paper 800²" in said
     assert "LLVM 19" in said
     assert "not available: no NVIDIA driver" in said
     assert "reference, 800² pixels of 64 samples" in said
@@ -222,14 +223,27 @@ def test_clouds_are_seen_by_the_renderers_camera():
     seen = np.stack([-z, x, y + 0.25], axis=1) - eye  # z up, the lowest point at -0.25
     seen = seen[np.argsort(-seen @ forward)]  # the farthest is drawn first
     ahead = seen @ forward
-    np.testing.assert_allclose(diameters * ahead, diameters[0] * ahead[0])
+    np.testing.assert_allclose(diameters * ahead, diameters[0] * ahead[0], rtol=1e-6)
     slope_x, left = np.polyfit(seen @ right / ahead, drawn[:, 0], 1)
     slope_y, top = np.polyfit(seen @ up / ahead, drawn[:, 1], 1)
-    np.testing.assert_allclose(drawn[:, 0], slope_x * (seen @ right / ahead) + left, atol=1e-9)
-    np.testing.assert_allclose(drawn[:, 1], slope_y * (seen @ up / ahead) + top, atol=1e-9)
-    assert slope_x == pytest.approx(-slope_y)  # y points down in a figure's inches from its top
+    np.testing.assert_allclose(drawn[:, 0], slope_x * (seen @ right / ahead) + left, atol=1e-6)
+    np.testing.assert_allclose(drawn[:, 1], slope_y * (seen @ up / ahead) + top, atol=1e-6)
+    assert slope_x == pytest.approx(-slope_y, rel=1e-5)  # y points down in a figure's inches from its top
     assert slope_x > 0
-    np.testing.assert_allclose(diameters[0] / 72 * ahead[0], 2 * 0.025 * slope_x)  # spheres of radius 0.025
+    np.testing.assert_allclose(
+        diameters[0] / 72 * ahead[0], 2 * 0.025 * slope_x, rtol=1e-5
+    )  # spheres of radius 0.025
+
+
+def test_dots_have_the_colours_of_the_renderers_points():
+    """The position in the bounding box, of unit length, in sRGB: grey along the diagonal."""
+    cloud = np.array([[-1.0, -1, -1], [1, 1, 1], [0, 0, 0], [-1, 1, 1]])
+    _, _, colours = scatter({"cloud": cloud})
+    third, half = (1.055 * value ** (1 / 2.4) - 0.055 for value in (3**-0.5, 2**-0.5))
+    expected = np.array([[third] * 3] * 3 + [[0.0004 / 2**0.5 * 12.92, half, half]])
+    gap = np.abs(colours[:, None] - expected).max(2)
+    np.testing.assert_allclose(gap.min(0), 0, atol=1 / 255)
+    assert (gap < 1 / 255).sum(1).all()
 
 
 def test_clouds_fill_their_cell_whatever_their_scale_and_place():
@@ -251,10 +265,12 @@ def test_clouds_fill_their_cell_whatever_their_scale_and_place():
 def test_bad_input_is_named():
     with pytest.raises(InputError, match="at least one picture"):
         contact_sheet([], [], 3, "embedded")
-    with pytest.raises(InputError, match="cloud 'chair': expected finite"):
+    with pytest.raises(InputError, match="cloud 'chair': 4 of 4 points hold NaN or inf"):
         cloud_sheet({"chair": np.full((4, 3), np.nan)}, 3, "embedded")
-    with pytest.raises(InputError, match=r"cloud 'chair': .* got shape \(4, 2\)"):
+    with pytest.raises(InputError, match=r"cloud 'chair': .* not \(4, 2\)"):
         cloud_sheet({"chair": np.zeros((4, 2))}, 3, "embedded")
+    with pytest.raises(InputError, match="cloud 'chair': all 4 points are the same"):
+        cloud_sheet({"chair": np.zeros((4, 3))}, 3, "embedded")
     table = tables.alignment_table(alignment(L1), "embedded", "x", "train", "train")
     with pytest.raises(InputError, match=r"loss curves: no columns \['test'\]"):
         plot_loss_curves(pd.DataFrame(columns=["mapper", "seed", "epoch", "train"]), table)

@@ -1,18 +1,19 @@
 import json
 import logging
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pointspider.errors import InputError
-from pointspider.render import variants
+from pointspider.render import speed, variants
 from pointspider.render.renderer import RenderSettings
-from pointspider.render.speed import Measurement, measure, similarity
-from pointspider.render.variants import Variant, choose, find_llvm_libraries
+from pointspider.render.speed import MIN_SECONDS, Measurement, measure, similarity
+from pointspider.render.variants import Variant, choose, device_name, find_llvm_libraries
 
 LLVM = Variant("llvm_ad_rgb", "/lib/libLLVM-19.so", "a CPU, LLVM 19.1.7", available=True)
-SCALAR = Variant("scalar_rgb", device="a CPU", available=True)
+SCALAR = Variant("scalar_rgb", device="another machine's CPU", available=True)
 NO_CUDA = Variant("cuda_ad_rgb", reason="no driver")
 NO_LLVM = Variant("llvm_ad_rgb", "/lib/libLLVM-15.so", reason="aborted by signal 6")
 
@@ -85,6 +86,8 @@ def test_a_child_that_aborts_or_hangs_is_survived(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     package.write_text("import os, sys; print('LLVM ERROR: cannot', file=sys.stderr, flush=True); os.abort()")
     assert variants.failure(variants.run_child("dying", [])) == "aborted by signal 6: LLVM ERROR: cannot"
+    package.write_text("raise SystemExit('cannot select 0x55d0C8e7f3b0: v8f32 of 0x7')")
+    assert variants.failure(variants.run_child("dying", [])) == "cannot select 0x...: v8f32 of 0x..."
     package.write_text("import time; time.sleep(60)")
     monkeypatch.setattr(variants, "__name__", "dying")
     monkeypatch.setattr(variants, "SECONDS_PER_TEST", 0.1)
@@ -110,10 +113,13 @@ def test_both_methods_are_measured_and_dead_variants_told():
     assert rows[0] == Measurement("cuda_ad_rgb", "", "reference", 64, 32, reason="no driver")
     assert rows[3].reason == "aborted by signal 6"
     reference, fast = rows[4:]
-    assert (reference.resolution, reference.samples_per_pixel) == (64, 32)
-    assert (fast.resolution, fast.samples_per_pixel, fast.device) == (16, 256, "a CPU")
+    assert (reference.resolution, reference.samples_per_pixel, reference.pictures) == (64, 32, 2)
+    assert (fast.resolution, fast.samples_per_pixel) == (16, 256)
+    assert fast.pictures % 2 == 0
+    assert fast.pictures * 40 / fast.points_per_second >= MIN_SECONDS
     for row in (reference, fast):
         assert (row.clouds, row.points, row.reason) == (2, 40, "")
+        assert row.device == device_name("scalar_rgb")  # that of the machine that measures
         assert row.first_image_seconds > 0
         assert 0 < row.cpu_seconds_per_cloud < 40 / row.points_per_second * 2
     assert fast.psnr_db > 28
@@ -121,10 +127,48 @@ def test_both_methods_are_measured_and_dead_variants_told():
     assert reference.psnr_db is None
 
 
+def test_every_child_starts_with_an_empty_kernel_cache_of_its_own(monkeypatch):
+    caches = []
+
+    def spy(module, arguments, **environment):
+        assert environment["CUDA_CACHE_PATH"] == environment["DRJIT_CACHE_DIR"]
+        caches.append(Path(environment["DRJIT_CACHE_DIR"]))
+        assert not any(caches[-1].iterdir())
+        return variants.run_child(module, arguments, **environment)
+
+    monkeypatch.setattr(speed, "run_child", spy)
+    monkeypatch.setenv("DRJIT_CACHE_DIR", "/nowhere")
+    clouds = np.random.default_rng(0).normal(size=(2, 5, 3))
+    rows = measure([SCALAR], clouds, RenderSettings(8, 4), RenderSettings(8, 4), threads=1)
+    assert [row.reason for row in rows] == ["", ""]
+    assert len(set(caches)) == 2
+    assert not any(path.exists() for path in caches)
+
+
+def test_a_variable_of_the_child_replaces_this_processs(tmp_path, monkeypatch):
+    (tmp_path / "telling.py").write_text("import os; print(os.environ['CUDA_CACHE_PATH'])")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("CUDA_CACHE_PATH", "old")
+    assert variants.run_child("telling", []).stdout == "old\n"
+    assert variants.run_child("telling", [], CUDA_CACHE_PATH="new").stdout == "new\n"
+
+
+def test_progress_is_shown_by_variant(monkeypatch):
+    shown = {}
+    monkeypatch.setattr(
+        speed, "tqdm", lambda names, **options: shown.update(options, names=[*names]) or names
+    )
+    rows = measure(
+        [NO_CUDA, NO_LLVM], np.ones((2, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1
+    )
+    assert len(rows) == 4
+    assert (shown["names"], shown["disable"]) == (["cuda_ad_rgb", "llvm_ad_rgb"], None)
+
+
 def test_a_failing_measurement_becomes_its_reason():
-    broken = Variant("scalar_rgb", device="a CPU", available=True)
-    rows = measure([broken], np.ones((2, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1)
+    rows = measure([SCALAR], np.ones((2, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1)
     assert all("all 5 points are the same" in row.reason for row in rows)
+    assert all(row.device == "" for row in rows)
 
 
 def test_one_cloud_is_too_few_to_time():

@@ -29,13 +29,13 @@ PUBLISHED = "CLIP-ViT-H-14-laion2B-s32B-b79K"
 def speed_records() -> pd.DataFrame:
     """Measurements of 1000 points a picture: ours 40 times as fast as the reference with llvm. No cuda."""
     common = {"variant": "llvm_ad_rgb", "device": "a CPU, LLVM 19.1.7", "samples_per_pixel": 64, "reason": ""}
-    common |= {"clouds": 2, "points": 1000}
+    common |= {"clouds": 2, "points": 1000, "pictures": 2}
     reference = {"method": "reference", "resolution": 800, "points_per_second": 250.0}
     reference |= {"first_image_seconds": 5.0, "cpu_seconds_per_cloud": 8.0}
     ours = {"method": "ours", "resolution": 224, "points_per_second": 10_000.0, "first_image_seconds": 0.5}
-    ours |= {"cpu_seconds_per_cloud": 0.2, "psnr_db": 45.5, "mean_abs_error": 0.25}
+    ours |= {"pictures": 10, "cpu_seconds_per_cloud": 0.2, "psnr_db": 45.5, "mean_abs_error": 0.25}
     absent = {"variant": "cuda_ad_rgb", "device": "", "reason": "no NVIDIA driver", "clouds": 0, "points": 0}
-    absent |= {"samples_per_pixel": 64}
+    absent |= {"samples_per_pixel": 64, "pictures": 0}
     return pd.DataFrame(
         [
             common | reference,
@@ -121,6 +121,7 @@ def test_speed_stands_beside_its_ratio_to_the_reference(speed):
     assert (table[["preset", "data", "seed"]] == ["embedded", "procedural", 6]).all(axis=None)
     reference, ours = table.iloc[0], table.iloc[1]
     assert reference["n"] == ours["n"] == 2
+    assert (reference["pictures"], ours["pictures"]) == (2, 10)
     assert (reference["points_per_second"], ours["points_per_second"]) == (250, 10_000)
     assert reference["first_points_per_second"] == pytest.approx(200)  # 1000 points in 5 s
     assert ours["first_points_per_second"] == pytest.approx(2_000)
@@ -253,14 +254,18 @@ def test_the_summary_draws_its_conclusions_by_rule(speed):
     page = summary(*three_tables(speed, "embedded"), PLOTS)
     for sentence in (
         "**Not comparable with the paper.**",
-        "`llvm_ad_rgb` (a CPU, LLVM 19.1.7): ours renders 40 times as many points per second",
+        "`llvm_ad_rgb` (a CPU, LLVM 19.1.7): ours, 224², 64 samples, renders 40 times as many points per "
+        "second as the reference, 800², 64 samples (`speed.reference`).",
+        "the parameter `speed.reference` (in the paper 800², 256 samples)",
+        "× reference, each at its size",
         "`cuda_ad_rgb`: not available: no NVIDIA driver.",
         f"{PUBLISHED} is above chance: the first draw's top-1 interval excludes 0.025.",
         "tiny is not told from chance",
         "is ahead of every other model",
         "BASE diverged with every seed",
         "LNORM beats the median with every seed",
-        "RNORM does not beat the median (1 of 2 seeds diverged and are left out)",
+        "RNORM is worse than a constant (1 of 2 seeds diverged and are left out): its L1 is 1.2 times the "
+        "median's.",
         "0.300 [0.18, 0.45]",
         "- [Loss curves](../plots/loss_curves.png)",
     ):
@@ -273,6 +278,7 @@ def test_the_summary_draws_its_conclusions_by_rule(speed):
 def test_the_summary_of_the_paper_shows_its_figures(speed):
     page = summary(*three_tables(speed, "paper"), PLOTS)
     assert "Not comparable" not in page
+    assert "The data and models are the paper's. The settings are those of params.yaml" in page
     for figure in ("18.720", "3.996", "0.400"):
         assert figure in page
 
@@ -285,6 +291,54 @@ def test_overlapping_intervals_are_no_ranking(speed):
     table1, _, table3 = three_tables(speed, "embedded")
     page = summary(table1, table, table3, PLOTS)
     assert "The first draw does not rank first above second: with n = 40 their intervals overlap." in page
+
+
+@pytest.mark.parametrize(
+    ("l1", "told"),
+    [
+        ([0.4, 0.6], "beats the median with 1 of 2 seeds."),
+        ([0.51, 0.58], "is no better than the median: a constant does as well."),
+        ([0.55, 0.57], "is worse than a constant: its L1 is 1.1 times the median's."),
+        ([4.0, 5.0], "is worse than a constant: its L1 is 9 times the median's."),
+    ],
+)
+def test_a_mapper_that_does_not_beat_the_median_is_said_to_equal_it_or_to_be_worse(speed, l1, told):
+    table1, table2, _ = three_tables(speed, "embedded")
+    table3 = alignment_table(alignment({"RNORM": l1}), "embedded", "x", "train", "train")
+    assert f"- RNORM {told}\n" in summary(table1, table2, table3, PLOTS)
+
+
+def columns_of(page: str) -> dict[str, list[str]]:
+    """{heading: cells, unstripped} of all tables; the first cell is the rule below the heading."""
+    columns = {}
+    for block in page.split("\n\n"):
+        if block.startswith("|"):
+            cells = [line.strip("|").split("|") for line in block.splitlines()]
+            columns |= {heading.strip(): below for heading, *below in zip(*cells, strict=True)}
+    return columns
+
+
+def test_numbers_of_a_column_have_equal_decimals(speed):
+    l1 = {"BASE": [0.49, 0.49], "LNORM": [0.436, 0.436], "RNORM": [4.01, 1234.0]}
+    table1, table2, _ = three_tables(speed, "embedded")
+    table3 = alignment_table(alignment(l1), "embedded", "x", "train", "train")
+    columns = columns_of(summary(table1, table2, table3, PLOTS))
+    for name in ("L1, last", "L1, best", "× reference, each at its size", "CPU s/cloud", "points/s"):
+        numbers = [cell.strip() for cell in columns[name][1:] if "." in cell]
+        assert len(numbers) >= 2
+        assert len({len(number.partition(".")[2]) for number in numbers}) == 1, numbers
+    assert [cell.strip() for cell in columns["L1, last"][4:]] == ["0.490", "0.436", "619.005"]
+
+
+def test_text_is_aligned_left_and_numbers_right(speed):
+    columns = columns_of(summary(*three_tables(speed, "paper"), PLOTS))
+    left = {name for name, (rule, *_) in columns.items() if not rule.strip().endswith(":")}
+    assert left == {
+        "variant", "method", "picture", "model", "weights", "predictor", "seeds", "best epoch",
+    }  # fmt: skip
+    for name, (_, *cells) in columns.items():
+        edges = [cell[1] if name in left else cell[-2] for cell in cells if cell.strip()]
+        assert " " not in edges
 
 
 def test_the_summarys_tables_are_rectangular(speed):

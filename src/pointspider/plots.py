@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from pointspider.errors import InputError
+from pointspider.render.scene import CAMERA_ORIGIN, FIELD_OF_VIEW, RADIUS, place, to_srgb
 from pointspider.storage import atomic
 from pointspider.tables import require, top_ranks
 
@@ -96,14 +97,15 @@ def cloud_sheet(clouds: Mapping[str, np.ndarray], columns: int, preset: str) -> 
         preset: named at the foot.
 
     Raises:
-        InputError: a cloud is not (N, 3), or holds NaN or inf.
+        InputError: a cloud cannot be drawn; see `pointspider.render.scene.place`.
     """
     figure, axes, corners = _sheet(list(clouds), columns, preset)
     dots = []
     for (label, points), (left, top) in zip(clouds.items(), corners, strict=True):
-        if points.ndim != 2 or points.shape[1] != 3 or not np.isfinite(points).all():
-            raise InputError(f"cloud '{label}': expected finite (N, 3) points, got shape {points.shape}.")
-        xy, radius, colour = _project(points)
+        try:
+            xy, radius, colour = _project(points)
+        except InputError as error:
+            raise InputError(f"cloud '{label}': {error}") from error
         centre = np.array([left + CELL / 2, top + CELL / 2])
         dots.append(np.column_stack([centre + CELL / 2 * xy * [1, -1], CELL / 2 * radius, colour]))
     x, y, radius, *colour = np.concatenate(dots).T
@@ -142,27 +144,21 @@ def _sheet(
 def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the renderer's camera sees of a cloud, farthest point first.
 
-    The bounding box's longest side is scaled to 1, z turned round, the lowest point set to y = -0.25 and the
-    axes rolled to z up; the camera stands at (2.75, 2.75, 2.75), looks at the origin and sees 25 degrees
-    (PointVisualizaiton, the paper's renderer; the same as in `pointspider.render.scene`).
-
     Returns:
         xy (N, 2) in the part of the picture that a cloud can reach, whose edges are at -1 and 1; radius (N,)
-        of a sphere of 0.025, same unit; colour (N, 3) sRGB in [0, 1], the point's position in the box.
+        of a point's sphere, same unit; colour (N, 3) sRGB in [0, 1], without the scene's light.
     """
-    low, high = points.min(0), points.max(0)
-    box = (points - (low + high) / 2) / max((high - low).max(), 1e-9)
-    colour = np.clip(box + 0.5, 0.0004, 1)
-    colour /= np.linalg.norm(colour, axis=1, keepdims=True)
-    scene = np.roll(box * [1, 1, -1] - [0, box[:, 1].min() + 0.25, 0], 1, axis=1)
-    right, up, forward = np.array([[-1, 1, 0], [-1, -1, 2], [-1, -1, -1]]) / np.sqrt([[2], [6], [3]])
-    seen = scene - 2.75
+    centres, colours = place(points)
+    forward = -np.array(CAMERA_ORIGIN) / np.linalg.norm(CAMERA_ORIGIN)
+    right = np.cross(forward, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    seen = centres - CAMERA_ORIGIN
     depth = seen @ forward
-    half_picture = depth * np.tan(np.radians(25 / 2))
-    xy = np.stack([seen @ right, seen @ up], 1) / half_picture[:, None]
+    half_picture = depth * np.tan(np.radians(FIELD_OF_VIEW / 2))
+    xy = np.stack([seen @ right, seen @ np.cross(right, forward)], 1) / half_picture[:, None]
     order = np.argsort(-depth, kind="stable")
     # The corners of the largest box fall on |x| <= 0.74 and -0.64 <= y <= 0.94 of the picture.
-    return (xy[order] - [0, 0.15]) / 0.83, 0.025 / half_picture[order] / 0.83, colour[order] ** (1 / 2.2)
+    return (xy[order] - [0, 0.15]) / 0.83, RADIUS / half_picture[order] / 0.83, to_srgb(colours[order]) / 255
 
 
 def _wrap(text: str, width: int) -> str:
@@ -183,6 +179,8 @@ WIDTH = 8.0  # inches
 def plot_speed(table: pd.DataFrame) -> Figure:
     """Table I: points per second of each Mitsuba variant, reference procedure and ours, on a log axis.
 
+    The two are compared each at its own picture size; the reference's is the parameter `speed.reference`.
+
     Args:
         table: `pointspider.tables.speed_table`.
     """
@@ -200,26 +198,29 @@ def plot_speed(table: pd.DataFrame) -> Figure:
         axes.plot(own["points_per_second"], y, marker, color=colour, label=f"{method}, {picture}")
         axes.plot(own["first_points_per_second"], y, marker, color=colour, mfc="white", zorder=1.9)
     if measured.any():
-        axes.plot([], [], "o", color=GREY, mfc="white", label="hollow: the first picture, compiling included")
+        axes.plot([], [], "o", color=GREY, mfc="white", label="hollow: the first picture, a cold start")
     else:
         axes.tick_params(which="both", bottom=False, labelbottom=False)
         axes.grid(visible=False)
     for index, own in table[measured & (table["method"] == "ours") & table["ratio"].notna()].iterrows():
-        place = (own["points_per_second"], row[index] + 0.14)
-        axes.annotate(f"{own['ratio']:.3g} × reference", place, (9, 0), **BESIDE)
+        mark = (own["points_per_second"], row[index] + 0.14)
+        axes.annotate(f"{own['ratio']:.3g} × reference, each at its size", mark, (9, 0), **BESIDE)
     if table["paper_points_per_second"].notna().any():
         axes.plot(
             table["paper_points_per_second"], row - 0.34, "D", label="the paper, on its own machine", **PAPER
         )
     for name, rows in table[~measured].groupby("variant", sort=False):
         told = _wrap(textwrap.shorten(rows["status"].iloc[0], 160), 78)
-        place = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8, "color": GREY}
-        axes.text(0.01, variants.index(name), told, **place)
+        style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8, "color": GREY}
+        axes.text(0.01, variants.index(name), told, **style)
     devices = dict(zip(table["variant"], table["device"].where(measured, ""), strict=True))
     _rows([axes], [_names(name, devices[name]) for name in variants])
-    axes.set(xlabel="points rendered per second")
+    axes.set(
+        xlabel="points rendered per second, ours and reference each at its own picture size\n"
+        "(the reference's is speed.reference; in the paper 800² pixels of 256 samples)"
+    )
     low, high = axes.get_xlim()
-    axes.set_xlim(low / 1.5, high * 8)  # room for the ratios
+    axes.set_xlim(low / 1.5, high * max(8, (high / low) ** 0.5))  # room for the ratios
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside upper left", ncols=2)
     return figure

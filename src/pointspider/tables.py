@@ -32,7 +32,10 @@ PAPER_L1DIV = {"BASE": 1.529, "LNORM": 3.996, "RNORM": 1.569}
 FIRST_DRAW = "draw_0000"  # the Double Roulette draw that is Table II
 
 
-SPEED_FACTS = ("variant", "method", "device", "resolution", "samples_per_pixel", "clouds", "points", "reason")
+SPEED_FACTS = (
+    "variant", "method", "device", "resolution", "samples_per_pixel", "clouds", "points", "pictures",
+    "reason",
+)  # fmt: skip
 SPEED_MEASURES = (
     "points_per_second", "first_image_seconds", "cpu_seconds_per_cloud", "psnr_db", "mean_abs_error",
 )  # fmt: skip
@@ -47,9 +50,10 @@ def speed_table(records: pd.DataFrame, preset: str, data: str, seed: int) -> pd.
         seed: of the Monte-Carlo samples.
 
     Returns:
-        The records, with: status, "measured" or why the variant does not work; n, the clouds timed after the
-        first; first_points_per_second, of the first picture, which compiles kernels; ratio, to the reference
-        procedure's points per second in the same variant; and paper_points_per_second.
+        The records, with: status, "measured" or why the variant does not work; n, the different clouds timed
+        after the first; first_points_per_second, of the first picture, a cold start; ratio, to the reference
+        procedure's points per second in the same variant, each at its own picture size; and
+        paper_points_per_second.
 
     Raises:
         InputError: a column is missing.
@@ -65,7 +69,7 @@ def speed_table(records: pd.DataFrame, preset: str, data: str, seed: int) -> pd.
         row["status"] = f"not available: {record['reason']}" if record["reason"] else "measured"
         row |= {"device": record["device"] or "-", "resolution": record["resolution"]}
         row |= {"samples_per_pixel": record["samples_per_pixel"], "seed": seed}
-        row |= {"n": record["clouds"], "points": record["points"]}
+        row |= {"n": record["clouds"], "points": record["points"], "pictures": record["pictures"]}
         row["points_per_second"] = record["points_per_second"]
         row["first_points_per_second"] = record["points"] / record["first_image_seconds"]
         row["ratio"] = record["points_per_second"] / reference.get(record["variant"], np.nan)
@@ -245,19 +249,25 @@ def _span(epochs: pd.Series) -> str:
 # --------------------------------------------------------------------------------------------------- summary
 
 BANNER_PAPER = (
-    "The data, models and settings are the paper's; its figures, from [its source]"
+    "The data and models are the paper's. The settings are those of params.yaml; docs/paper.md tells how the "
+    "paper's unclear places are read. The paper's figures, from [its source]"
     "(https://github.com/vijay-jaisankar/multimodal-alignment), stand beside ours."
 )
 BANNER_OTHER = (
-    "**Not comparable with the paper.** Only the preset `paper` has its data, models and settings, so the "
-    "paper's figures are left out here. Encoders trained by this workflow are small stand-ins for published "
+    "**Not comparable with the paper.** Only the preset `paper` has its data and models, so the paper's "
+    "figures are left out here. Encoders trained by this workflow are small stand-ins for published "
     "ones."
 )
 TEXT_I = (
-    "Points rendered per second of wall time, after the first picture, which is kept apart because it "
-    "includes compiling. The *reference* is the paper's procedure: a sphere per point, in a scene made anew "
-    "for every cloud. *Ours* makes the same picture; PSNR and mean absolute error (levels of 255) say how "
-    "nearly, against the reference's pictures reduced to its size, whose own noise is in them."
+    "Points rendered per second of wall time. The *first picture* of a process is kept apart: it starts with "
+    "no compiled kernels, so it includes compiling them, loading Mitsuba's plugins and building the scene, "
+    "but not importing Mitsuba. After it, n different clouds are timed: by the reference once each, by ours "
+    "in rounds until a second has passed. "
+    "The *reference* is the paper's procedure: a sphere per point, in a scene made anew for every cloud. "
+    "*Ours* makes the same picture at its own size, which the pipeline uses; the reference's size is the "
+    "parameter `speed.reference` (in the paper 800², 256 samples). The ratio to the reference compares the "
+    "two at these sizes, so it holds for them alone. PSNR and mean absolute error (levels of 255) compare "
+    "ours with the reference's pictures reduced to its size, whose own noise is in them."
 )
 TEXT_II = (
     "The share of clouds whose class a CLIP names right, from a render, among its first k guesses. The "
@@ -310,16 +320,20 @@ def _speed_cells(row: Mapping) -> dict[str, str]:
     return {
         "variant": row["variant"],
         "method": row["method"],
-        "picture": f"{row['resolution']:.0f}², {row['samples_per_pixel']:.0f} samples",
+        "picture": _picture(row),
         "n": _number(row["n"], ".0f"),
         "points/s": _number(row["points_per_second"], ",.1f") or "not available",
-        "first picture": _number(row["first_points_per_second"], ",.1f"),
-        "× reference": _number(row["ratio"], ".3g"),
-        "CPU s/cloud": _number(row["cpu_seconds_per_cloud"], ".3g"),
+        "first picture, points/s": _number(row["first_points_per_second"], ",.1f"),
+        "× reference, each at its size": _number(row["ratio"], ",.2f"),
+        "CPU s/cloud": _number(row["cpu_seconds_per_cloud"], ".3f"),
         "PSNR, dB": _number(row["psnr_db"], ".1f"),
         "mean error": _number(row["mean_abs_error"], ".2f"),
         "paper, points/s": _number(row["paper_points_per_second"], ".3f"),
     }
+
+
+def _picture(row: Mapping) -> str:
+    return f"{row['resolution']:.0f}², {row['samples_per_pixel']:.0f} samples"
 
 
 def _zero_shot_cells(row: Mapping, ranks: Sequence[int]) -> dict[str, str]:
@@ -339,7 +353,7 @@ def _alignment_cells(row: Mapping) -> dict[str, str]:
     cells = {"predictor": row["mapper"], "seeds": row["seeds"], "diverged": _number(row["diverged"], ".0f")}
     for epoch in ("last", "best"):
         cells |= {
-            f"L1, {epoch}": _number(row[f"l1_{epoch}"], ".3g") or "none",
+            f"L1, {epoch}": _number(row[f"l1_{epoch}"], ",.3f") or "none",
             f"L1DIV, {epoch}": _mean(row[f"l1div_{epoch}"], row[f"l1div_{epoch}_std"], ".3f"),
             f"skill, {epoch}": _number(100 * row[f"skill_{epoch}"], "+.1f", " %"),
         }
@@ -350,11 +364,13 @@ def _read_speed(table: pd.DataFrame) -> Iterator[str]:
     for variant, rows in table.groupby("variant", sort=False):
         if rows["points_per_second"].isna().all():
             yield f"`{variant}`: {rows['status'].iloc[0]}."
-        for row in rows[(rows["method"] == "ours") & rows["ratio"].notna()].to_dict("records"):
-            yield (
-                f"`{variant}` ({row['device']}): ours renders {row['ratio']:.3g} times as many points per "
-                "second as the reference, each at its own picture size."
-            )
+            continue
+        by_method = rows.set_index("method")
+        ours, reference = by_method.loc["ours"], by_method.loc["reference"]
+        yield (
+            f"`{variant}` ({ours['device']}): ours, {_picture(ours)}, renders {ours['ratio']:.3g} times as "
+            f"many points per second as the reference, {_picture(reference)} (`speed.reference`)."
+        )
     if table["paper_points_per_second"].notna().any():
         yield "The paper's figures are from its own machine; cuda was an NVIDIA GeForce GTX 1050."
 
@@ -378,7 +394,11 @@ def _read_zero_shot(table: pd.DataFrame) -> Iterator[str]:
         yield f"{best['model']} is ahead of every other model: its interval lies above theirs."
 
 
+NO_BETTER = 1.1  # times the median's L1; beyond it a mapper is called worse
+
+
 def _read_alignment(table: pd.DataFrame) -> Iterator[str]:
+    median = table.set_index("mapper").loc["median", "l1_last"]
     for row in table[table["kind"] == "mapper"].to_dict("records"):
         name, diverged, beats = row["mapper"], row["diverged"], int(row["beats_median"])
         seeds = len(row["seeds"].split())
@@ -389,8 +409,11 @@ def _read_alignment(table: pd.DataFrame) -> Iterator[str]:
             yield f"{name} beats the median with every seed{left_out}: it does more than a constant."
         elif beats:
             yield f"{name} beats the median with {beats} of {seeds - diverged} seeds{left_out}."
+        elif row["l1_last"] <= NO_BETTER * median:
+            yield f"{name} is no better than the median{left_out}: a constant does as well."
         else:
-            yield f"{name} does not beat the median{left_out}: a constant blind to the cloud does as well."
+            ratio = row["l1_last"] / median
+            yield f"{name} is worse than a constant{left_out}: its L1 is {ratio:.2g} times the median's."
 
 
 def _number(value: float, spec: str, unit: str = "") -> str:
@@ -407,14 +430,22 @@ def _list(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
+TEXT_COLUMNS = {"variant", "method", "picture", "model", "weights", "predictor", "seeds", "best epoch"}
+
+
 def _markdown(rows: Iterable[Mapping[str, str]]) -> str:
-    """A Markdown table, aligned in its source too; columns without any content are left out."""
+    """A Markdown table, text to the left and numbers to the right, aligned in its source too.
+
+    Columns without any content are left out.
+    """
     frame = pd.DataFrame(list(rows))
     frame = frame.loc[:, (frame != "").any()].replace(r"\|", r"\\|", regex=True)
-    cells = np.vstack([frame.columns, frame]).T  # a row per column
-    widths = [max(3, *map(len, column)) for column in cells]
-    columns = [[cell.rjust(width) for cell in column] for column, width in zip(cells, widths, strict=True)]
-    columns[0] = [cell.ljust(widths[0]) for cell in cells[0]]
-    head, *body = zip(*columns, strict=True)
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    return "\n".join("| " + " | ".join(line) + " |" for line in (head, rule, *body))
+    columns = []
+    for name in frame:
+        width = max(3, len(name), *frame[name].map(len))
+        adjust, rule = (
+            (str.ljust, "-" * width) if name in TEXT_COLUMNS else (str.rjust, "-" * (width - 1) + ":")
+        )
+        head, *body = (adjust(cell, width) for cell in (name, *frame[name]))
+        columns.append([head, rule, *body])
+    return "\n".join("| " + " | ".join(line) + " |" for line in zip(*columns, strict=True))

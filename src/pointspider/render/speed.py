@@ -1,6 +1,7 @@
 """How fast each variant renders, with the reference procedure and with ours, and how alike the pictures are.
 
-A process can activate one variant only, so each is measured in a process of its own.
+Each method is timed with each variant in a process of its own: a process can activate one variant only, and
+the first picture is a cold start only where nothing was rendered before.
 """
 
 import json
@@ -8,19 +9,21 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from tqdm import tqdm
 
 from pointspider.errors import InputError
 from pointspider.render.reference import render_reference
 from pointspider.render.renderer import Renderer, RenderSettings
-from pointspider.render.variants import Variant, activate, failure, run_child
+from pointspider.render.variants import Variant, activate, device_name, failure, run_child
 
 METHODS = ("reference", "ours")
+MIN_SECONDS = 1.0  # ours takes as little as 0.08 s per cloud: one round over a few clouds would be noise
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,16 @@ class Measurement:
     """One row of Table I; None where nothing was measured.
 
     Attributes:
-        variant, device: what rendered, on what.
+        variant, device: what rendered, on what; no device where nothing was measured.
         method: "reference" (PointVisualizaiton's procedure) or "ours".
         resolution, samples_per_pixel: of each picture, H = W in pixels.
-        clouds, points: clouds timed after the first, and points of each.
-        points_per_second: points of the timed clouds / wall seconds, after the first cloud.
-        first_image_seconds: wall seconds of the first picture, compilation included.
-        cpu_seconds_per_cloud: of the timed clouds, all threads together.
+        clouds, points: different clouds timed after the first, and points of each.
+        pictures: timed; one of each cloud, by ours as many rounds of them as fill `MIN_SECONDS`.
+        points_per_second: points of the timed pictures / their wall seconds.
+        first_image_seconds: wall seconds of the process's first picture, with an empty kernel cache on disk:
+            loading plugins, building the scene and compiling kernels is in it; starting Python, importing
+            Mitsuba and initialising the variant is not.
+        cpu_seconds_per_cloud: of a timed picture, all threads together.
         psnr_db, mean_abs_error: of the timed pictures against the reference's, reduced to their size (8-bit
             levels); the reference's own noise is in it.
         reason: why the variant could not be measured.
@@ -47,6 +53,7 @@ class Measurement:
     samples_per_pixel: int
     clouds: int = 0
     points: int = 0
+    pictures: int = 0
     points_per_second: float | None = None
     first_image_seconds: float | None = None
     cpu_seconds_per_cloud: float | None = None
@@ -79,25 +86,18 @@ def measure(
     """
     if len(clouds) < 2:
         raise InputError(f"speed.clouds: {len(clouds) - 1} clouds after the first leave nothing to time.")
+    wanted = dict(zip(METHODS, (reference, settings), strict=True))
+    names = dict.fromkeys(variant.name for variant in variants)
     rows = []
-    for name in dict.fromkeys(variant.name for variant in variants):
+    for name in tqdm(names, desc="measure speed", unit="variant", disable=None):
         candidates = [variant for variant in variants if variant.name == name]
         variant = next((candidate for candidate in candidates if candidate.available), candidates[0])
         try:
-            if not variant.available:
-                raise ChildProcessError(variant.reason)
-            rows += _measure_in_child(variant, clouds, settings, reference, threads)
+            rows += _measure_variant(variant, clouds, wanted, threads)
         except ChildProcessError as error:
             rows += [
-                Measurement(
-                    name,
-                    variant.device,
-                    method,
-                    wanted.resolution,
-                    wanted.samples_per_pixel,
-                    reason=str(error),
-                )
-                for method, wanted in zip(METHODS, (reference, settings), strict=True)
+                Measurement(name, "", method, asked.resolution, asked.samples_per_pixel, reason=str(error))
+                for method, asked in wanted.items()
             ]
     return rows
 
@@ -110,82 +110,84 @@ def similarity(image: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
     return float(psnr), float(np.abs(difference).mean())
 
 
-def _measure_in_child(
-    variant: Variant, clouds: np.ndarray, settings: RenderSettings, reference: RenderSettings, threads: int
+def _measure_variant(
+    variant: Variant, clouds: np.ndarray, wanted: Mapping[str, RenderSettings], threads: int
 ) -> list[Measurement]:
-    """Both rows of one variant.
+    """A row per method, ours with its likeness to the reference.
+
+    Raises:
+        ChildProcessError: the variant is not available, or fails; says why.
+    """
+    if not variant.available:
+        raise ChildProcessError(variant.reason)
+    (reference, theirs), (row, ours) = (
+        _measure_in_child(variant, method, clouds, wanted[method], threads) for method in METHODS
+    )
+    size = ours.shape[1:3]
+    reduced = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in theirs]
+    psnr, error = similarity(ours, np.stack(reduced))
+    return [reference, replace(row, psnr_db=psnr, mean_abs_error=error)]
+
+
+def _measure_in_child(
+    variant: Variant, method: str, clouds: np.ndarray, settings: RenderSettings, threads: int
+) -> tuple[Measurement, np.ndarray]:
+    """One method's row, and its pictures of all clouds but the first, (k, H, W, 3) uint8.
 
     Raises:
         ChildProcessError: the child failed; says why.
     """
+    asked = {"variant": asdict(variant), "method": method, "settings": asdict(settings), "threads": threads}
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "clouds.npy", clouds)
-        wanted = {"variant": asdict(variant), "settings": asdict(settings), "reference": asdict(reference)}
-        child = run_child(__name__, [folder, json.dumps(wanted | {"threads": threads})])
-    if child.returncode:
-        raise ChildProcessError(failure(child))
-    return [Measurement(**row) for row in json.loads(child.stdout.splitlines()[-1])]
+        kernels = Path(folder) / "kernels"
+        kernels.mkdir()
+        # Otherwise Dr.Jit, OptiX with it, and the CUDA driver find what earlier runs compiled, below HOME.
+        caches = {"DRJIT_CACHE_DIR": str(kernels), "CUDA_CACHE_PATH": str(kernels)}
+        child = run_child(__name__, [folder, json.dumps(asked)], **caches)
+        if child.returncode:
+            raise ChildProcessError(failure(child))
+        return Measurement(**json.loads(child.stdout.splitlines()[-1])), np.load(Path(folder) / "images.npy")
 
 
-def _measure_variant(
-    variant: Variant,
-    clouds: np.ndarray,
-    settings: RenderSettings,
-    reference: RenderSettings,
-    threads: int,
-) -> list[Measurement]:
-    """Both rows of one variant, in a process that renders nothing else."""
+def _measure(
+    variant: Variant, method: str, clouds: np.ndarray, settings: RenderSettings, threads: int
+) -> tuple[Measurement, list[np.ndarray]]:
+    """What `_measure_in_child` returns, in a process that has rendered nothing yet."""
     activate(variant, threads)
-    renderer = Renderer(settings)
-    ours, our_times = _timed(lambda cloud: renderer.render(cloud[None])[0], clouds)
-    theirs, their_times = _timed(
-        lambda cloud: render_reference(
-            cloud, reference.resolution, reference.samples_per_pixel, reference.seed
-        ),
-        clouds,
-    )
-    side = settings.resolution
-    reduced = [
-        np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC)) for image in theirs
-    ]
-    psnr, error = similarity(np.stack(ours), np.stack(reduced))
-    facts = {"variant": variant.name, "device": variant.device}
-    facts |= {"clouds": len(clouds) - 1, "points": clouds.shape[1]}
-    return [
-        Measurement(
-            **facts,
-            **their_times,
-            method="reference",
-            resolution=reference.resolution,
-            samples_per_pixel=reference.samples_per_pixel,
-        ),
-        Measurement(
-            **facts,
-            **our_times,
-            method="ours",
-            resolution=settings.resolution,
-            samples_per_pixel=settings.samples_per_pixel,
-            psnr_db=psnr,
-            mean_abs_error=error,
-        ),
-    ]
-
-
-def _timed(
-    render: Callable[[np.ndarray], np.ndarray], clouds: np.ndarray
-) -> tuple[list[np.ndarray], dict[str, float]]:
-    """Pictures of all clouds but the first, and what they took."""
     start = time.perf_counter()
+    render = _renderer(method, settings)
     render(clouds[0])
-    first = time.perf_counter() - start
-    start, start_cpu = time.perf_counter(), _cpu_seconds()
-    images = [render(cloud) for cloud in clouds[1:]]
-    seconds, cpu_seconds = time.perf_counter() - start, _cpu_seconds() - start_cpu
-    return images, {
-        "points_per_second": clouds[1:, :, 0].size / seconds,
-        "first_image_seconds": first,
-        "cpu_seconds_per_cloud": cpu_seconds / len(images),
-    }
+    first_image_seconds = time.perf_counter() - start
+
+    pictures, seconds, start, start_cpu = 0, 0.0, time.perf_counter(), _cpu_seconds()
+    while not pictures or (method == "ours" and seconds < MIN_SECONDS):
+        images = [render(cloud) for cloud in clouds[1:]]
+        pictures += len(images)
+        seconds = time.perf_counter() - start
+    cpu_seconds = _cpu_seconds() - start_cpu
+    row = Measurement(
+        variant.name,
+        device_name(variant.name),
+        method,
+        settings.resolution,
+        settings.samples_per_pixel,
+        clouds=len(images),
+        points=clouds.shape[1],
+        pictures=pictures,
+        points_per_second=pictures * clouds.shape[1] / seconds,
+        first_image_seconds=first_image_seconds,
+        cpu_seconds_per_cloud=cpu_seconds / pictures,
+    )
+    return row, images
+
+
+def _renderer(method: str, settings: RenderSettings) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes a picture (H, W, 3) of a cloud (N, 3)."""
+    if method == "ours":
+        renderer = Renderer(settings)
+        return lambda cloud: renderer.render(cloud[None])[0]
+    return lambda cloud: render_reference(cloud, **asdict(settings))
 
 
 def _cpu_seconds() -> float:
@@ -193,17 +195,18 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _main(folder: str, wanted: str) -> None:
+def _main(folder: str, asked: str) -> None:
     """The child's part."""
-    wanted = json.loads(wanted)
-    rows = _measure_variant(
-        Variant(**wanted["variant"]),
+    asked = json.loads(asked)
+    row, images = _measure(
+        Variant(**asked["variant"]),
+        asked["method"],
         np.load(Path(folder) / "clouds.npy"),
-        RenderSettings(**wanted["settings"]),
-        RenderSettings(**wanted["reference"]),
-        wanted["threads"],
+        RenderSettings(**asked["settings"]),
+        asked["threads"],
     )
-    print(json.dumps([asdict(row) for row in rows]))
+    np.save(Path(folder) / "images.npy", images)
+    print(json.dumps(asdict(row)))
 
 
 if __name__ == "__main__":

@@ -152,22 +152,34 @@ def _try(candidate: Variant) -> Variant:
     return replace(candidate, device=json.loads(child.stdout.splitlines()[-1]), available=True)
 
 
-def run_child(module: str, arguments: list[str], timeout: float | None = None) -> subprocess.CompletedProcess:
-    """Run `python -m module arguments`, with this package importable; its death is survived."""
+def run_child(
+    module: str, arguments: list[str], timeout: float | None = None, **environment: str
+) -> subprocess.CompletedProcess:
+    """Run `python -m module arguments`, with this package importable; its death is survived.
+
+    Args:
+        module, arguments: what to run.
+        timeout: seconds after which it is killed.
+        environment: variables on top of this process's.
+    """
     paths = [str(Path(pointspider.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
     return subprocess.run(
         [sys.executable, "-m", module, *arguments],
         capture_output=True,
         text=True,
         timeout=timeout,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment,
     )
 
 
 def failure(child: subprocess.CompletedProcess) -> str:
-    """Why a child failed, in a line: what Dr.Jit or LLVM said first, or the last line of its errors."""
+    """Why a child failed, in a line: what Dr.Jit or LLVM said first, or the last line of its errors.
+
+    Addresses in memory, which differ from run to run, become 0x...
+    """
     errors = [line.strip() for line in child.stderr.splitlines() if line.strip()] or ["no message"]
     told = next((line for line in errors if line.startswith(("jit", "LLVM ERROR"))), errors[-1])
+    told = re.sub(r"\b0x[0-9a-fA-F]+", "0x...", told)
     return f"aborted by signal {-child.returncode}: {told}" if child.returncode < 0 else told
 
 
