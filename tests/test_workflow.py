@@ -223,6 +223,7 @@ def test_a_class_with_too_few_objects_is_named(project):
             np.save(folder / f"{index}.npy", np.random.default_rng(index).normal(size=(1024, 3)))
     project.change(
         {
+            "zero_shot.top": [1, 2],
             "presets.embedded.clouds.source": "folder",
             "presets.embedded.clouds.directory": "mine",
             "presets.embedded.clouds.classes": "all",
@@ -274,6 +275,7 @@ def test_a_broken_cloud_of_the_user_is_named(project):
     project.change(
         {
             "clouds.corruptions": ["uniform"],
+            "zero_shot.top": [1, 2],
             "presets.embedded.clouds.source": "folder",
             "presets.embedded.clouds.directory": "mine",
             "presets.embedded.clouds.classes": "all",
