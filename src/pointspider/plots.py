@@ -17,7 +17,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from pointspider.errors import InputError
-from pointspider.render.scene import CAMERA_ORIGIN, FIELD_OF_VIEW, RADIUS, place, to_srgb
+from pointspider.render.scene import (
+    CAMERA_ORIGIN,
+    FIELD_OF_VIEW,
+    RADIUS,
+    axes_towards_scene,
+    place,
+    to_srgb,
+)
 from pointspider.storage import atomic
 from pointspider.tables import require, top_ranks
 
@@ -149,13 +156,11 @@ def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         of a point's sphere, same unit; colour (N, 3) sRGB in [0, 1], without the scene's light.
     """
     centres, colours = place(points)
-    forward = -np.array(CAMERA_ORIGIN) / np.linalg.norm(CAMERA_ORIGIN)
-    right = np.cross(forward, [0, 0, 1])
-    right /= np.linalg.norm(right)
+    right, up, forward = axes_towards_scene(CAMERA_ORIGIN)
     seen = centres - CAMERA_ORIGIN
     depth = seen @ forward
     half_picture = depth * np.tan(np.radians(FIELD_OF_VIEW / 2))
-    xy = np.stack([seen @ right, seen @ np.cross(right, forward)], 1) / half_picture[:, None]
+    xy = np.stack([seen @ right, seen @ up], 1) / half_picture[:, None]
     order = np.argsort(-depth, kind="stable")
     # The corners of the largest box fall on |x| <= 0.74 and -0.64 <= y <= 0.94 of the picture.
     return (xy[order] - [0, 0.15]) / 0.83, RADIUS / half_picture[order] / 0.83, to_srgb(colours[order]) / 255

@@ -173,9 +173,9 @@ class PointNetSettings:
     """How to train: `encoders.points` with `weights: train`.
 
     The benchmark trains 300 epochs of 1024 points in batches of 32 with learning rate 0.001 and the plateau
-    schedule, which gives 89 to 90 % on ModelNet40's test split, and takes days on a CPU. Fifteen epochs of 128
-    points with the cosine take about a minute of one CPU core for 480 procedural clouds, and name 90 % of 320
-    clean unseen ones among 40 classes.
+    schedule, which gives 89 to 90 % on ModelNet40's test split, and takes days on a CPU. Fifteen epochs of
+    128 points with the cosine take about a minute of one CPU core for 480 procedural clouds, and name 90 %
+    of 320 clean unseen ones among 40 classes.
     """
 
     epochs: int

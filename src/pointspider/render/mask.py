@@ -14,6 +14,7 @@ from pointspider.render.scene import (
     LIGHT_HALF_WIDTH,
     LIGHT_ORIGIN,
     RADIUS,
+    axes_towards_scene,
 )
 
 HIDDEN = 1 / 8  # share of the light whose loss a floor tile bears; no grey pixel lay outside on test clouds
@@ -29,7 +30,7 @@ class Mask:
 
     def __init__(self, size: int):
         self.size = size
-        self._right, self._up, self._forward = _frame(CAMERA_ORIGIN)
+        self._right, self._up, self._forward = axes_towards_scene(CAMERA_ORIGIN)
         self._slope = np.tan(np.radians(FIELD_OF_VIEW / 2))  # half the picture's width at distance 1
         self._tile_of_cell = self._floor_tiles()  # (G, G), TILES**2 where the cell shows no tile
 
@@ -83,17 +84,9 @@ class Mask:
         return covered
 
 
-def _frame(origin: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Right, up and forward unit vectors of something at `origin` that faces the scene's origin, z up."""
-    forward = -np.array(origin) / np.linalg.norm(origin)
-    right = np.cross(forward, [0, 0, 1])
-    right /= np.linalg.norm(right)
-    return right, np.cross(right, forward), forward
-
-
 def _light_points() -> np.ndarray:
     """A regular grid of points on the light, (LIGHT_SAMPLES ** 2, 3)."""
-    right, up, _ = _frame(LIGHT_ORIGIN)
+    right, up, _ = axes_towards_scene(LIGHT_ORIGIN)
     across = ((np.arange(LIGHT_SAMPLES) + 0.5) / LIGHT_SAMPLES * 2 - 1) * LIGHT_HALF_WIDTH
     return (LIGHT_ORIGIN + across[:, None, None] * right + across[None, :, None] * up).reshape(-1, 3)
 

@@ -130,3 +130,11 @@ def to_srgb(linear: np.ndarray) -> np.ndarray:
     linear = np.clip(linear, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return (encoded * 255 + 0.5).astype(np.uint8)
+
+
+def axes_towards_scene(origin: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Right, up and forward unit vectors of something at `origin` that faces the scene's origin, z up."""
+    forward = -np.array(origin) / np.linalg.norm(origin)
+    right = np.cross(forward, [0, 0, 1])
+    right /= np.linalg.norm(right)
+    return right, np.cross(right, forward), forward
