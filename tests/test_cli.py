@@ -2,11 +2,17 @@
 
 import numpy as np
 import pytest
+from conftest import SCHEMA
 
 from pointspider.cli import main, open_collection
 from pointspider.clouds.files import read_clouds
+from pointspider.params import load
 
 pytestmark = pytest.mark.workflow
+
+
+def params_of(project_path):
+    return load([project_path / "params.yaml"], SCHEMA)
 
 
 @pytest.fixture
@@ -19,7 +25,7 @@ def test_a_cloud_of_the_run_finds_itself(project_path, tmp_path, capsys):
         "uniform_5"
     ]
     np.save(tmp_path / "query.npy", points[0])
-    collection = open_collection(project_path)
+    collection = open_collection(project_path, params_of(project_path))
     assert collection.mapped.shape[0] == len(collection.cloud_ids) == len(set(collection.cloud_ids))
     row = collection.cloud_ids.index(ids[0])
     np.testing.assert_allclose(collection.embed(points[0])[0], collection.mapped[row], atol=1e-4)
@@ -34,7 +40,7 @@ def test_duplicates_prints_groups_of_names(project_path, capsys):
     main(["--project", str(project_path), "duplicates", "--threshold", "0.5"])
     out, err = capsys.readouterr()
     names = {name for line in out.splitlines() for name in line.split()}
-    assert names <= set(open_collection(project_path).cloud_ids)
+    assert names <= set(open_collection(project_path, params_of(project_path)).cloud_ids)
     assert f"{len(out.splitlines())} groups among" in err
 
 
@@ -56,3 +62,9 @@ def _aligned(project_path):
     from pointspider.storage import read_csv
 
     return set(read_csv(project_path / "results/embedded/manifests/alignment.csv")["cloud_id"])
+
+
+def test_a_preset_of_ones_own_is_searched_where_it_was_written(project_path, tmp_path):
+    (tmp_path / "mine.yaml").write_text("preset: paper\n")
+    with pytest.raises(SystemExit, match=r"results/paper: holds no embeddings"):
+        main(["--project", str(project_path), "--configfile", str(tmp_path / "mine.yaml"), "duplicates"])

@@ -237,3 +237,13 @@ def test_listing_errors(chairs):
     (chairs / "a.off").rename(chairs / "b c.off")
     with pytest.raises(InputError, match=r"b c\.off: name it with letters, digits"):
         open_folder(chairs.parent)
+
+
+def test_vertices_of_no_face_do_not_belong_to_a_mesh(tmp_path):
+    (tmp_path / "box").mkdir()
+    box = trimesh.creation.box()
+    stray = trimesh.Trimesh(np.vstack([box.vertices, [[50, 0, 0]]]), box.faces, process=False)
+    stray.export(tmp_path / "box" / "a.off")
+    _, mesh = load_object(tmp_path / "box" / "a.off", None, np.random.default_rng(0))
+    assert len(mesh.vertices) == 8
+    assert np.abs(mesh.bounds).max() < 1.2

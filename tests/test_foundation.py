@@ -41,7 +41,7 @@ def test_names_of_clouds():
 
 def test_class_names_of_a_folder_and_of_a_choice(tmp_path):
     settings = {"source": "folder", "directory": str(tmp_path), "classes": "all"}
-    with pytest.raises(InputError, match="has no sub-folders"):
+    with pytest.raises(InputError, match="has 0 sub-folders"):
         class_names(settings)
     for name in ("mug", "bench"):
         (tmp_path / name).mkdir()

@@ -10,7 +10,7 @@ from pointspider.params import load, resolve
 
 
 def test_both_presets_of_the_repository_are_valid(params):
-    embedded = load(ROOT / "params.yaml", SCHEMA)
+    embedded = load([ROOT / "params.yaml"], SCHEMA)
     paper = resolve({**params, "preset": "paper"}, SCHEMA)
     assert embedded["clouds"]["source"] == "procedural"
     assert paper["alignment"]["split"] == {"train": 2048, "test": 420}
@@ -37,6 +37,13 @@ def test_every_key_of_the_schema_is_described():
 
     visit(schema, ())
     assert {"seeds.render", "encoders.images.*.patch", "mapper.learning_rate"} <= set(described)
+
+
+def test_further_files_are_merged_over_the_first():
+    folder = load([ROOT / "params.yaml", ROOT / "docs/folder.yaml"], SCHEMA)
+    assert (folder["preset"], folder["clouds"]["source"]) == ("folder", "folder")
+    assert folder["clouds"]["points"] == 1024  # of params.yaml
+    assert "occlusion" not in folder["clouds"]["corruptions"]  # a list is replaced, not merged
 
 
 def test_resolving_does_not_change_its_argument(params):
@@ -81,6 +88,16 @@ def test_resolving_does_not_change_its_argument(params):
             r"tiny-clip-patch8\.patch: 7 does not divide render\.resolution, 64",
         ),
         (
+            lambda p: p["presets"]["paper"]["encoders"]["images"].update(
+                pointnet={"backend": "open_clip", "weights": "a/b"}
+            ),
+            r"encoders\.images: 'pointnet' is the point encoder's name already",
+        ),
+        (
+            lambda p: p["presets"]["embedded"]["encoders"]["images"]["tiny-clip-patch8"].update(width=100),
+            r"tiny-clip-patch8\.width: 100 is not a multiple of 32",
+        ),
+        (
             lambda p: p["presets"]["embedded"]["encoders"]["points"].pop("epochs"),
             r"encoders\.points\.epochs: missing",
         ),
@@ -96,4 +113,4 @@ def test_a_broken_file_is_named(tmp_path):
     path = tmp_path / "params.yaml"
     path.write_text("a: [1,")
     with pytest.raises(InputError, match=r"params.yaml: cannot be read as YAML"):
-        load(path, SCHEMA)
+        load([path], SCHEMA)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pointspider.clouds.catalogue import CLEAN
+from pointspider.clouds.corruptions import corrupt
 from pointspider.clouds.folder import load_object
 from pointspider.errors import InputError
 from pointspider.params import load
@@ -18,6 +20,7 @@ from pointspider.storage import read_hdf5
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; bad input ends it with one line and exit code 1."""
     parser = argparse.ArgumentParser(prog="pointspider", description=__doc__)
+    parser.add_argument("--configfile", type=Path, help="a preset of one's own, as given to snakemake")
     parser.add_argument(
         "--project", type=Path, default=Path(), help="the checkout, with params.yaml and results/"
     )
@@ -37,19 +40,28 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _search(options: argparse.Namespace) -> None:
-    points, _ = load_object(options.cloud, None, generator(0, options.cloud.name))
-    collection = open_collection(options.project)
-    rows, similarities = nearest(collection.embed(points), collection.mapped, options.top)
+    params = _load_params(options)
+    pool, _ = load_object(options.cloud, None, generator(params["seeds"]["objects"], options.cloud.name))
+    # As many points as the collection's clouds have: the encoder's maximum depends on their number.
+    seed, count = params["seeds"]["corruptions"], params["clouds"]["points"]
+    cloud = corrupt(CLEAN, [pool], [None], [options.cloud.name], seed, count)[0]
+    collection = open_collection(options.project, params)
+    rows, similarities = nearest(collection.embed(cloud), collection.mapped, options.top)
     for row, similarity in zip(rows[0], similarities[0], strict=True):
         print(f"{similarity:.3f}  {collection.cloud_ids[row]}")
 
 
 def _duplicates(options: argparse.Namespace) -> None:
-    collection = open_collection(options.project)
+    collection = open_collection(options.project, _load_params(options))
     groups = duplicates(collection.mapped, options.threshold)
     for group in groups:
         print("  ".join(collection.cloud_ids[row] for row in group))
     print(f"{len(groups)} groups among {len(collection.cloud_ids)} clouds", file=sys.stderr)
+
+
+def _load_params(options: argparse.Namespace) -> dict:
+    paths = [options.project / "params.yaml", *([options.configfile] if options.configfile else [])]
+    return load(paths, options.project / "workflow/schemas/params.schema.yaml")
 
 
 @dataclass(frozen=True)
@@ -74,8 +86,12 @@ class Collection:
         return self.mapper.predict(encode(self.encoder, points[None]))
 
 
-def open_collection(project: Path) -> Collection:
+def open_collection(project: Path, params: dict) -> Collection:
     """Load the clouds' embeddings, the point encoder and the mapper that `mapper.norm` selects (first seed).
+
+    Args:
+        project: the checkout.
+        params: resolved parameters.
 
     Raises:
         InputError: the run is not finished, or one of its files is broken.
@@ -83,7 +99,6 @@ def open_collection(project: Path) -> Collection:
     from pointspider.encoders.pointnet import load_point_encoder
     from pointspider.mapper.model import load_mapper
 
-    params = load(project / "params.yaml", project / "workflow/schemas/params.schema.yaml")
     results = project / "results" / params["preset"]
     points = params["encoders"]["points"]
     trained = results / "encoders" / points["name"] / "model.safetensors"

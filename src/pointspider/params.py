@@ -2,7 +2,7 @@
 
 import copy
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import jsonschema
@@ -11,17 +11,32 @@ import yaml
 from pointspider.errors import InputError
 
 
-def load(path: str | Path, schema_path: str | Path) -> dict:
-    """Read, validate and resolve a params.yaml.
+def load(paths: Sequence[str | Path], schema_path: str | Path) -> dict:
+    """Read, validate and resolve parameters.
+
+    Args:
+        paths: params.yaml, and files that are merged over it in turn, as by Snakemake's --configfile.
+        schema_path: see `resolve`.
 
     Raises:
         InputError: unreadable file, or what `resolve` raises.
     """
-    try:
-        config = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{path}: cannot be read as YAML ({error}).") from error
+    config: dict = {}
+    for path in paths:
+        try:
+            _update(config, yaml.safe_load(Path(path).read_text()))
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{path}: cannot be read as YAML ({error}).") from error
     return resolve(config, schema_path)
+
+
+def _update(config: dict, changes: Mapping) -> None:
+    """Merge `changes` into `config`, mapping by mapping; anything else replaces what was there."""
+    for key, value in changes.items():
+        if isinstance(value, Mapping) and isinstance(config.get(key), dict):
+            _update(config[key], value)
+        else:
+            config[key] = value
 
 
 def resolve(config: Mapping, schema_path: str | Path) -> dict:
@@ -71,6 +86,11 @@ def _check_together(params: dict, own: Mapping, preset: str) -> None:
         )
     if 1 not in params["zero_shot"]["top"]:
         refuse("zero_shot.top", "must hold 1: models are compared by their top-1.")
+    if params["encoders"]["points"]["name"] in images:
+        refuse(
+            "encoders.images",
+            f"'{params['encoders']['points']['name']}' is the point encoder's name already.",
+        )
     trained = {name: clip for name, clip in images.items() if clip["weights"] == "train"}
     if trained or params["encoders"]["points"]["weights"] == "train":
         for key in ("encoder_objects", "encoder_variants"):

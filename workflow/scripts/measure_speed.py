@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pointspider.clouds.files import gather_clouds
+from pointspider.errors import InputError
 from pointspider.job import job
 from pointspider.render.renderer import RenderSettings
 from pointspider.render.speed import measure
@@ -14,6 +15,10 @@ params, speed = snakemake.params, snakemake.params.speed
 
 with job(snakemake.log[0]):
     ids = read_csv(snakemake.input.manifest, ["cloud_id"])["cloud_id"]
+    if len(ids) <= speed["clouds"]:
+        raise InputError(
+            f"speed.clouds: {speed['clouds']} after the first, of {len(ids)} clean test clouds; lower it."
+        )
     spread = np.linspace(0, len(ids) - 1, speed["clouds"] + 1).round().astype(int)
     rows = measure(
         [Variant(**variant) for variant in read_json(snakemake.input.variants)["probed"]],

@@ -63,8 +63,11 @@ def class_names(settings: dict) -> list[str]:
             raise InputError(
                 f"{directory / unusable[0]}: name it with letters, digits, '_', '-' and '.' only."
             )
-        if not known:
-            raise InputError(f"{directory}: has no sub-folders; put the clouds of each class into one.")
+        if len(known) < 2:
+            raise InputError(
+                f"{directory}: has {len(known)} sub-folders; put the clouds of each class into one, of two "
+                "classes or more."
+            )
     if settings["classes"] == "all":
         return known
     unknown = sorted(set(settings["classes"]) - set(known))

@@ -174,6 +174,7 @@ def _read_geometry(path: Path, row: None) -> tuple[np.ndarray, trimesh.Trimesh |
     validate_points(points, str(path))
     if not geometry.area > 0:
         raise InputError(f"{path}: its mesh has no area; repair it or give its points as .npy.")
+    geometry.remove_unreferenced_vertices()  # they would be part of its bounds
     return points, geometry
 
 

@@ -109,8 +109,8 @@ def _see(
         hits.append(mesh.ray.intersects_location(origins, rays, multiple_hits=False)[0])
         start, count = start + count, 2 * count
     surface = (np.concatenate(hits) - centre) * scale
-    if len(surface) == 0:
-        raise InputError(f"{name}: its mesh is thinner than a pixel, the camera sees nothing of it.")
+    if len(surface) == 0 or not np.ptp(surface, axis=0).any():
+        raise InputError(f"{name}: its mesh is thinner than a pixel, the camera sees no two points of it.")
     if len(surface) < points:
         return surface[rng.integers(len(surface), size=points)]
     return surface[:points]
