@@ -7,7 +7,7 @@ import trimesh
 
 from pointspider.clouds.catalogue import Variant
 from pointspider.clouds.corruptions import corrupt
-from pointspider.clouds.folder import POOL, FolderSource
+from pointspider.clouds.folder import POOL, FolderSource, load_object
 from pointspider.errors import InputError
 
 
