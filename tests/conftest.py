@@ -53,12 +53,23 @@ class Project:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", "state")
 
-    def run(self, *command: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess:
-        """Run a command in the project, with the virtual environment's programs first."""
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    @property
+    def environment(self) -> dict[str, str]:
+        """This process's, with the virtual environment's programs first."""
+        return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+    def start(self, *command: str) -> subprocess.Popen:
+        """Start a command in the project, in a process group of its own, and leave it running."""
+        return subprocess.Popen(
+            command, cwd=self.directory, env=self.environment, start_new_session=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+
+    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
+        """Run a command in the project."""
         result = subprocess.run(
             command, cwd=self.directory, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            env={**os.environ, "PATH": path, **environment},
+            env=self.environment,
         )  # fmt: skip
         if check and result.returncode:
             raise AssertionError(
@@ -66,10 +77,8 @@ class Project:
             )
         return result
 
-    def snakemake(
-        self, *arguments: str, check: bool = True, **environment: str
-    ) -> subprocess.CompletedProcess:
-        return self.run("snakemake", "--cores", "2", *arguments, check=check, **environment)
+    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+        return self.run("snakemake", "--cores", "2", *arguments, check=check)
 
 
 #: The embedded preset, shrunk until the whole workflow takes well under a minute.

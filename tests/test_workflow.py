@@ -293,12 +293,7 @@ def test_what_a_crash_left_is_made_again(project):
     """The run is killed in the middle of a class, and a picture of it is truncated: none of it is trusted."""
     renders = project.directory / RESULTS / "renders"
     project.snakemake("data")
-    command = ["snakemake", "--cores", "1", f"{RESULTS}/renders/cone"]
-    environment = {**os.environ, "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"}
-    run = subprocess.Popen(
-        command, cwd=project.directory, env=environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    run = project.start("snakemake", "--cores", "1", f"{RESULTS}/renders/cone")
     deadline = time.monotonic() + 60
     while not list(renders.glob("cone/*/[0-9]*.png")) and run.poll() is None and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -334,11 +329,7 @@ def test_a_truncated_file_is_refused_by_name_and_made_again_once_it_is_deleted(f
 
 
 def test_two_runs_in_one_directory_do_not_mix(project):
-    environment = {**os.environ, "PATH": f"{ROOT / '.venv/bin'}:{os.environ['PATH']}"}
-    first = subprocess.Popen(
-        ["snakemake", "--cores", "1", "data"], cwd=project.directory, env=environment,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    first = project.start("snakemake", "--cores", "1", "data")
     locks = project.directory / ".snakemake/locks"
     while not (locks.is_dir() and list(locks.iterdir())) and first.poll() is None:
         time.sleep(0.02)

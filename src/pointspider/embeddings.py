@@ -85,8 +85,7 @@ def read_split(
     Raises:
         InputError: what `read_embeddings` raises.
     """
-    embeddings = []
-    for split in ("train", "test"):
-        ids = manifest.loc[manifest["split"] == split, "cloud_id"].tolist()
-        embeddings += [read_embeddings(points, "global", ids), read_embeddings(images, layer, ids)]
-    return tuple(embeddings)
+    ids = manifest["cloud_id"].tolist()
+    x, y = read_embeddings(points, "global", ids), read_embeddings(images, layer, ids)
+    train, test = (manifest["split"].to_numpy() == split for split in ("train", "test"))
+    return x[train], y[train], x[test], y[test]
