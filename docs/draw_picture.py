@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
 from pointspider.clouds.procedural import ProceduralSource
-from pointspider.plots import cloud_sheet
+from pointspider.plots.sheets import cloud_sheet
 from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.render.variants import activate, choose, probe
 from pointspider.storage import atomic

@@ -11,18 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_tables import L1, alignment, speed_records, zero_shot
 
-from pointspider import tables
 from pointspider.errors import InputError
-from pointspider.plots import (
-    cloud_sheet,
-    contact_sheet,
-    plot_alignment,
-    plot_loss_curves,
-    plot_speed,
-    plot_zero_shot,
-    save,
-)
+from pointspider.plots.alignment import plot_alignment, plot_loss_curves
+from pointspider.plots.sheets import cloud_sheet, contact_sheet
+from pointspider.plots.speed import plot_speed
+from pointspider.plots.style import save
+from pointspider.plots.zero_shot import plot_zero_shot
 from pointspider.storage import read_png
+from pointspider.tables.alignment import alignment_table
+from pointspider.tables.speed import speed_table
+from pointspider.tables.zero_shot import zero_shot_table
 
 PUBLISHED = [
     "clip-vit-base-patch32",
@@ -40,19 +38,19 @@ def draw_speed(preset: str, available: bool = True) -> Figure:
         records = records[records["reason"] != ""].assign(reason=message)
     device = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz, LLVM 19.1.7"
     records["device"] = records["device"].where(records["reason"] != "", device)
-    return plot_speed(tables.speed_table(records, preset, "procedural", seed=6))
+    return plot_speed(speed_table(records, preset, "procedural", seed=6))
 
 
 def draw_zero_shot(preset: str, models: list[str], draws: int = 5) -> Figure:
     hits = {f"draw_{draw:04d}": 4 + draw % 9 for draw in range(draws)} | {"clean": 20}
     records = zero_shot({model: hits for model in models})
     weights = {model: f"laion/{model}" if model in PUBLISHED else "train" for model in models}
-    return plot_zero_shot(tables.zero_shot_table(records, preset, "x", weights, seed=4, classes=40), records)
+    return plot_zero_shot(zero_shot_table(records, preset, "x", weights, seed=4, classes=40), records)
 
 
 def draw_alignment(preset: str, l1: dict[str, list[float]]) -> Figure:
     records = alignment(l1)
-    return plot_alignment(tables.alignment_table(records, preset, "x", "train", "train"), records)
+    return plot_alignment(alignment_table(records, preset, "x", "train", "train"), records)
 
 
 def draw_curves(l1: dict[str, list[float]]) -> Figure:
@@ -62,7 +60,7 @@ def draw_curves(l1: dict[str, list[float]]) -> Figure:
         for mapper, values in l1.items()
         for seed in range(len(values))
     ]
-    table = tables.alignment_table(records, "embedded", "x", "train", "train")
+    table = alignment_table(records, "embedded", "x", "train", "train")
     return plot_loss_curves(pd.concat(runs), table)
 
 
@@ -271,6 +269,6 @@ def test_bad_input_is_named():
         cloud_sheet({"chair": np.zeros((4, 2))}, 3, "embedded")
     with pytest.raises(InputError, match="cloud 'chair': all 4 points are the same"):
         cloud_sheet({"chair": np.zeros((4, 3))}, 3, "embedded")
-    table = tables.alignment_table(alignment(L1), "embedded", "x", "train", "train")
+    table = alignment_table(alignment(L1), "embedded", "x", "train", "train")
     with pytest.raises(InputError, match=r"loss curves: no columns \['test'\]"):
         plot_loss_curves(pd.DataFrame(columns=["mapper", "seed", "epoch", "train"]), table)

@@ -8,7 +8,8 @@ from pointspider.clouds.catalogue import CLEAN, variants
 from pointspider.clouds.dataset import build_clouds
 from pointspider.clouds.sources import open_source
 from pointspider.job import job
-from pointspider.plots import cloud_sheet, save
+from pointspider.plots.sheets import cloud_sheet
+from pointspider.plots.style import save
 from pointspider.storage import read_csv
 
 params, output = snakemake.params, snakemake.output

@@ -2,7 +2,7 @@
 
 from pointspider.job import job
 from pointspider.storage import read_csv, write_json
-from pointspider.tables import selected_metrics
+from pointspider.tables.summary import selected_metrics
 
 with job(snakemake.log[0]):
     tables = [read_csv(path) for path in (snakemake.input.zero_shot, snakemake.input.alignment)]

@@ -2,7 +2,7 @@
 
 from pointspider.job import job
 from pointspider.storage import read_csv, write_text
-from pointspider.tables import summary
+from pointspider.tables.summary import summary
 
 PLOTS = {
     "Table I: rendering speed": "../plots/speed.png",

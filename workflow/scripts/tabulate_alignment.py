@@ -5,9 +5,10 @@ from pathlib import Path
 from pointspider.embeddings import read_split
 from pointspider.evaluate.alignment import alignment_records, read_curves
 from pointspider.job import job
-from pointspider.plots import plot_alignment, plot_loss_curves, save
+from pointspider.plots.alignment import plot_alignment, plot_loss_curves
+from pointspider.plots.style import save
 from pointspider.storage import read_csv, read_json, write_csv
-from pointspider.tables import alignment_table
+from pointspider.tables.alignment import alignment_table
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 target, encoder = params.image_embedding, params.points

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from pointspider.job import job
-from pointspider.plots import plot_speed, save
+from pointspider.plots.speed import plot_speed
+from pointspider.plots.style import save
 from pointspider.storage import read_csv, write_csv
-from pointspider.tables import speed_table
+from pointspider.tables.speed import speed_table
 
 params, output = snakemake.params, snakemake.output
 

@@ -4,19 +4,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from pointspider.clouds.catalogue import ORIGINAL
 from pointspider.embeddings import read_embeddings
 from pointspider.evaluate.zero_shot import zero_shot_records
 from pointspider.job import job
-from pointspider.plots import plot_zero_shot, save
+from pointspider.plots.style import save
+from pointspider.plots.zero_shot import plot_zero_shot
 from pointspider.storage import read_csv, read_hdf5, write_csv
-from pointspider.tables import zero_shot_table
+from pointspider.tables.zero_shot import zero_shot_table
 
 params, output = snakemake.params, snakemake.output
 
 with job(snakemake.log[0]):
     manifest = pd.concat(
-        [read_csv(path, ["cloud_id", "class", "split"]) for path in snakemake.input.manifests]
+        [read_csv(path, ["cloud_id", "class", "corruption", "split"]) for path in snakemake.input.manifests]
     )
+    manifest = manifest[(manifest["split"] != "test") | (manifest["corruption"] == ORIGINAL)]
     manifest["split"] = manifest["split"].replace("test", "clean")
     records = []
     for name, path in zip(params.weights, snakemake.input.prompts, strict=True):

@@ -1,0 +1,87 @@
+"""The page that reads the three tables, and the selected mapper's metrics."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from pointspider.mapper import LABELS
+from pointspider.tables import alignment, speed, zero_shot
+from pointspider.tables.common import bullets, markdown
+
+
+def selected_metrics(
+    table2: pd.DataFrame, table3: pd.DataFrame, norm: str
+) -> dict[str, float | int | str | None]:
+    """The selected mapper's figures, flat, for `dvc metrics`: Table III's row, and Table II's best model.
+
+    Args:
+        table2, table3: as returned here or read back.
+        norm: none, layer or response: `mapper.norm` of params.yaml.
+
+    Returns:
+        What JSON can hold; a figure that does not exist (all seeds diverged, say) is None.
+    """
+    row = table3[table3["mapper"] == LABELS[norm]].iloc[0]
+    clip = table2.loc[table2["top1_mean"].idxmax()]
+    metrics = {
+        "l1": row["l1_last"],
+        "l1div": row["l1div_last"],
+        "l1div_std": row["l1div_last_std"],
+        "skill": row["skill_last"],
+        "best_l1": row["l1_best"],
+        "best_l1div": row["l1div_best"],
+        "best_skill": row["skill_best"],
+        "zero_shot_top1": clip["top1"],
+        "zero_shot_top1_mean": clip["top1_mean"],
+        "zero_shot_top1_clean": clip["top1_clean"],
+    }
+    numbers = {name: None if pd.isna(value) else round(float(value), 6) for name, value in metrics.items()}
+    return {
+        "mapper": row["mapper"],
+        "seeds_diverged": int(row["diverged"]),
+        **numbers,
+        "zero_shot_model": clip["model"],
+    }
+
+
+BANNER_PAPER = (
+    "The data and models are the paper's. The settings are those of params.yaml; docs/paper.md tells how the "
+    "paper's unclear places are read. The paper's figures, from [its source]"
+    "(https://github.com/vijay-jaisankar/multimodal-alignment), stand beside ours."
+)
+BANNER_OTHER = (
+    "**Not comparable with the paper.** Only the preset `paper` has its data and models, so the paper's "
+    "figures are left out here. Encoders trained by this workflow are small stand-ins for published "
+    "ones."
+)
+
+
+def summary(
+    table1: pd.DataFrame, table2: pd.DataFrame, table3: pd.DataFrame, plots: Mapping[str, str]
+) -> str:
+    """The three tables on one page of Markdown, with what can be concluded from them.
+
+    Args:
+        table1, table2, table3: as returned here or read back.
+        plots: {what it shows: path of the picture, relative to the page}.
+    """
+    preset, data = table1["preset"].iloc[0], table1["data"].iloc[0]
+    blocks = [
+        f"# POINTSPIDER, preset `{preset}`, clouds `{data}`",
+        BANNER_PAPER if preset == "paper" else BANNER_OTHER,
+        "## Table I: rendering speed",
+        speed.TEXT,
+        markdown(map(speed.cells, table1.to_dict("records"))),
+        bullets(speed.read(table1)),
+        "## Table II: zero-shot classification of renders",
+        zero_shot.TEXT.format(**table2.iloc[0]),
+        markdown(zero_shot.cells(row, zero_shot.top_ranks(table2)) for row in table2.to_dict("records")),
+        bullets(zero_shot.read(table2)),
+        "## Table III: mapping point clouds to images",
+        alignment.TEXT.format(**table3.iloc[0]),
+        markdown(map(alignment.cells, table3.to_dict("records"))),
+        bullets(alignment.read(table3)),
+        "## Plots",
+        bullets(f"[{title}]({path})" for title, path in plots.items()),
+    ]
+    return "\n\n".join(blocks) + "\n"
