@@ -22,11 +22,11 @@ def make_objects(classes: int = 4, evaluation: int = 6, encoders: int = 3) -> pd
     return pd.DataFrame(rows, columns=["class", "object", "role"])
 
 
-def align(objects: pd.DataFrame, clouds: str = "roulette", train: int = 18, **seeds: int) -> pd.DataFrame:
-    evaluation = (objects["role"] == "evaluation").sum()
-    return sampling.alignment(
-        objects, VARIANTS, clouds, {"train": train, "test": evaluation - train}, SEEDS | seeds
-    )
+def align(
+    objects: pd.DataFrame, clouds: str = "roulette", train: int = 18, held_out: int = 1, **seeds: int
+) -> pd.DataFrame:
+    split = {"train": train, "test": (objects["role"] == "evaluation").sum() - train}
+    return sampling.alignment(objects, VARIANTS, clouds, split, held_out, SEEDS | seeds)
 
 
 def pairs(manifest: pd.DataFrame) -> set[tuple[str, str]]:
@@ -71,7 +71,7 @@ def test_too_few_objects_name_the_class_and_the_numbers(evaluation, encoders, ne
 def test_roulette_aligns_each_evaluation_object_once():
     objects = make_objects()
     manifest = align(objects)
-    assert list(manifest.columns) == sampling.COLUMNS
+    assert list(manifest.columns) == [*sampling.COLUMNS, "class_split"]
     assert len(manifest) == 24
     assert pairs(manifest) == pairs(objects[objects["role"] == "evaluation"])
     assert manifest["split"].value_counts().to_dict() == {"train": 18, "test": 6}
@@ -125,7 +125,7 @@ def test_a_split_that_does_not_fit_says_the_number(split):
     with pytest.raises(
         InputError, match="must add up to the 24 evaluation objects, and neither may be empty"
     ):
-        sampling.alignment(make_objects(), VARIANTS, "roulette", split, SEEDS)
+        sampling.alignment(make_objects(), VARIANTS, "roulette", split, 1, SEEDS)
 
 
 def test_unknown_kind_of_alignment():
@@ -134,13 +134,77 @@ def test_unknown_kind_of_alignment():
 
 
 @pytest.mark.parametrize("clouds", ["roulette", "all"])
-def test_clean_is_the_test_objects(clouds):
+def test_whole_classes_are_held_out(clouds):
+    manifest = align(make_objects(), clouds, held_out=2)
+    sides = manifest.groupby("class")["class_split"].unique()
+    assert sorted(side for [side] in sides) == ["test", "test", "train", "train"]
+    assert set(zip(manifest["split"], manifest["class_split"], strict=True)) == {
+        (split, side) for split in ("train", "test") for side in ("train", "test")
+    }
+
+
+def test_every_class_is_held_out_as_often_and_no_other_draw_changes():
+    objects = make_objects(evaluation=20)
+    few, many = align(objects, train=40, held_out=1), align(objects, train=40, held_out=3)
+    pd.testing.assert_frame_equal(few[sampling.COLUMNS], many[sampling.COLUMNS])
+    held_out = [
+        align(objects, train=40, split=seed).query("class_split == 'test'")["class"].iloc[0]
+        for seed in range(80)
+    ]
+    assert chisquare(pd.Series(held_out).value_counts().reindex(objects["class"].unique())).pvalue > 0.01
+
+
+@pytest.mark.parametrize("held_out", [0, 4])
+def test_a_side_without_classes_says_what_can_be_chosen(held_out):
+    with pytest.raises(InputError, match=f"held_out_classes: {held_out} of 4 classes; choose 1 to 3"):
+        align(make_objects(), held_out=held_out)
+
+
+def test_a_side_without_test_objects_says_which():
+    with pytest.raises(InputError, match="with 1 of 4 classes held out, the test classes have no test obj"):
+        align(make_objects(), train=23, split=3)
+
+
+# -------------------------------------------------------------------------------------------------- test
+
+
+@pytest.mark.parametrize("clouds", ["roulette", "all", "original"])
+def test_the_test_clouds_are_the_test_objects_clean_and_in_every_corruption(clouds):
     aligned = align(make_objects(), clouds)
-    manifest = sampling.clean(aligned)
-    assert pairs(manifest) == pairs(aligned.query("split == 'test'"))
-    assert len(manifest) == 6
-    assert set(manifest["corruption"]) == {"original"}
+    manifest = sampling.test_clouds(aligned, VARIANTS, "corruptions", seed=7)
+    assert list(manifest.columns) == [*sampling.COLUMNS, "class_split"]
     assert set(manifest["split"]) == {"test"}
+    assert manifest["cloud_id"].is_unique
+    assert pairs(manifest) == pairs(aligned.query("split == 'test'"))
+    for _, own in manifest.groupby(["class", "object"]):
+        assert own["corruption"].tolist() == ["original", "uniform", "shear", "scale"]
+    assert {Variant(*row) for row in manifest[["corruption", "severity"]].to_numpy()} <= {
+        ("original", 0),
+        *VARIANTS,
+    }
+    sides = aligned.drop_duplicates("class").set_index("class")["class_split"]
+    assert (manifest["class_split"] == manifest["class"].map(sides)).all()
+
+
+def test_all_test_clouds():
+    manifest = sampling.test_clouds(align(make_objects()), VARIANTS, "all", seed=7)
+    assert len(manifest) == 6 * (1 + len(VARIANTS))
+    assert manifest["cloud_id"].is_unique
+
+
+def test_severities_are_uniform_and_seeded():
+    aligned = align(make_objects(classes=40, evaluation=40, encoders=0), train=600)
+    drawn = sampling.test_clouds(aligned, VARIANTS, "corruptions", seed=7).query("severity > 0")
+    counts = drawn.groupby(["corruption", "severity"]).size()
+    assert len(counts) == len(VARIANTS)
+    assert chisquare(counts).pvalue > 0.01
+    other = sampling.test_clouds(aligned, VARIANTS, "corruptions", seed=8).query("severity > 0")
+    assert drawn["severity"].tolist() != other["severity"].tolist()
+
+
+def test_unknown_kind_of_test_clouds():
+    with pytest.raises(InputError, match=r"test\.clouds: 'some'; choose corruptions or all"):
+        sampling.test_clouds(align(make_objects()), VARIANTS, "some", seed=7)
 
 
 # -------------------------------------------------------------------------------------- double roulette
@@ -212,10 +276,11 @@ def test_too_many_encoder_variants():
 # ------------------------------------------------------------------------------------------------- all
 
 
-@pytest.mark.parametrize("draw", ["alignment", "roulette", "encoders"])
+@pytest.mark.parametrize("draw", ["alignment", "test", "roulette", "encoders"])
 def test_same_bytes_whatever_the_order_of_the_objects(draw):
     make = {
         "alignment": align,
+        "test": lambda objects: sampling.test_clouds(align(objects), VARIANTS, "corruptions", seed=7),
         "roulette": lambda objects: sampling.double_roulette(objects, VARIANTS, 3, seed=4),
         "encoders": lambda objects: sampling.encoder_clouds(objects, VARIANTS, 3, seed=5),
     }[draw]

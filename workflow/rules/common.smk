@@ -32,7 +32,7 @@ TRAINED_CLIPS = [
     name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"
 ]
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
-MANIFESTS = ["alignment", "clean", "roulette", "encoders"]
+MANIFESTS = ["alignment", "test", "roulette", "encoders"]
 EVALUATED = [f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS if name != "encoders"]
 
 

@@ -1,6 +1,6 @@
 # Clouds and manifests.
 #
-# INPUTS    params: clouds, alignment, roulette, seeds; the folder's or the release's files
+# INPUTS    params: clouds, alignment, test, roulette, seeds; the folder's or the release's files
 # OUTPUTS   objects.csv                  every object: class, object, role
 #           manifests/<name>.csv         which clouds are used for what
 #           clouds/<class>.h5            those clouds, a group per variant
@@ -38,9 +38,13 @@ rule draw_manifests:
         corruptions=PARAMS["clouds"]["corruptions"],
         severities=PARAMS["clouds"]["severities"],
         encoder_variants=PARAMS["clouds"]["encoder_variants"],
-        alignment={key: PARAMS["alignment"][key] for key in ("clouds", "split")},
+        alignment={key: PARAMS["alignment"][key] for key in ("clouds", "split", "held_out_classes")},
+        test=PARAMS["test"]["clouds"],
         repeats=PARAMS["roulette"]["repeats"],
-        seeds={key: PARAMS["seeds"][key] for key in ("alignment", "split", "roulette", "encoders")},
+        seeds={
+            key: PARAMS["seeds"][key]
+            for key in ("alignment", "split", "test", "roulette", "encoders")
+        },
     script:
         "../scripts/draw_manifests.py"
 

@@ -1,6 +1,6 @@
 # Embeddings of every cloud that is aligned or evaluated, of its render, and of the prompts.
 #
-# INPUTS    manifests/{alignment,clean,roulette}.csv, clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
+# INPUTS    manifests/{alignment,test,roulette}.csv, clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
 # OUTPUTS   embeddings/points/<class>.h5           PointNet's global feature
 #           embeddings/images/<clip>/<class>.h5    layers pooled and projected
 #           embeddings/prompts/<clip>.h5           one prompt per class

@@ -9,7 +9,7 @@
 rule train_points:
     input:
         manifest=rules.draw_manifests.output.encoders,
-        clean=rules.draw_manifests.output.clean,
+        test=rules.draw_manifests.output.test,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         code=code("train_points"),
     output:

@@ -45,7 +45,7 @@ rule render_class:
 
 rule measure_speed:
     input:
-        manifest=rules.draw_manifests.output.clean,
+        manifest=rules.draw_manifests.output.test,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         variants=rules.probe_variants.output[0],
         code=code("measure_speed"),

@@ -28,7 +28,7 @@ rule tabulate_speed:
 
 rule tabulate_zero_shot:
     input:
-        manifests=[rules.draw_manifests.output.roulette, rules.draw_manifests.output.clean],
+        manifests=[rules.draw_manifests.output.roulette, rules.draw_manifests.output.test],
         images=expand(rules.embed_images.output.images, clip=CLIPS),
         prompts=expand(rules.embed_images.output.prompts, clip=CLIPS),
         code=code("tabulate_zero_shot"),

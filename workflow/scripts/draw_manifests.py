@@ -1,7 +1,7 @@
 """Draw which clouds are aligned, evaluated and trained on."""
 
 from pointspider.clouds.catalogue import variants
-from pointspider.clouds.sampling import alignment, clean, double_roulette, encoder_clouds
+from pointspider.clouds.sampling import alignment, double_roulette, encoder_clouds, test_clouds
 from pointspider.job import job
 from pointspider.storage import read_csv, write_csv
 
@@ -10,9 +10,9 @@ params, seeds = snakemake.params, snakemake.params.seeds
 with job(snakemake.log[0]):
     objects = read_csv(snakemake.input.objects, ["class", "object", "role"])
     corrupted = variants(params.corruptions, params.severities)
-    aligned = alignment(objects, corrupted, params.alignment["clouds"], params.alignment["split"], seeds)
+    aligned = alignment(objects, corrupted, **params.alignment, seeds=seeds)
     write_csv(snakemake.output.alignment, aligned)
-    write_csv(snakemake.output.clean, clean(aligned))
+    write_csv(snakemake.output.test, test_clouds(aligned, corrupted, params.test, seeds["test"]))
     write_csv(
         snakemake.output.roulette, double_roulette(objects, corrupted, params.repeats, seeds["roulette"])
     )

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from pointspider.clouds.catalogue import ORIGINAL
 from pointspider.clouds.files import gather_clouds
 from pointspider.errors import InputError
 from pointspider.job import job
@@ -14,7 +15,8 @@ from pointspider.storage import read_csv, read_json, write_csv
 params, speed = snakemake.params, snakemake.params.speed
 
 with job(snakemake.log[0]):
-    ids = read_csv(snakemake.input.manifest, ["cloud_id"])["cloud_id"]
+    manifest = read_csv(snakemake.input.manifest, ["cloud_id", "corruption"])
+    ids = manifest.loc[manifest["corruption"] == ORIGINAL, "cloud_id"]
     if len(ids) <= speed["clouds"]:
         raise InputError(
             f"speed.clouds: {speed['clouds']} after the first, of {len(ids)} clean test clouds; lower it."

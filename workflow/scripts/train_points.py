@@ -14,7 +14,7 @@ number = {name: index for index, name in enumerate(params.classes)}
 
 with job(snakemake.log[0]):
     sets = []
-    for path in (snakemake.input.manifest, snakemake.input.clean):
+    for path in (snakemake.input.manifest, snakemake.input.test):
         manifest = read_csv(path, ["cloud_id", "class", "corruption"])
         manifest = manifest[manifest["corruption"] == ORIGINAL]
         sets += [

@@ -1,6 +1,7 @@
 """Manifests: which clouds are used for what. Pure draws over object and variant names.
 
 A manifest has the columns cloud_id, class, object, corruption, severity, split, and a row per use of a cloud.
+Those of the aligned and of the test clouds have class_split too: the same two sides, but by classes.
 Its rows follow the sorted objects and the given order of the variants: equal inputs, equal bytes.
 """
 
@@ -53,9 +54,13 @@ def alignment(
     variants: Sequence[Variant],
     clouds: str,
     split: Mapping[str, int],
+    held_out_classes: int,
     seeds: Mapping[str, int],
 ) -> pd.DataFrame:
     """The clouds that mappers are trained and tested on; all clouds of an object are on one side.
+
+    There are two ways to take sides: `split` draws objects, `class_split` draws classes, whose objects the
+    mapper then never sees.
 
     Args:
         objects: class, object, role; the evaluation objects are used.
@@ -63,10 +68,15 @@ def alignment(
         clouds: "roulette": each object once, in a variant drawn uniformly | "original": each object once,
             clean | "all": each object in every corrupted variant.
         split: {"train": objects, "test": objects}; together all evaluation objects.
-        seeds: `seeds.alignment` (the variants) and `seeds.split` (the sides).
+        held_out_classes: classes on the test side of `class_split`.
+        seeds: `seeds.alignment` (the variants) and `seeds.split` (both kinds of sides).
+
+    Returns:
+        Columns COLUMNS and class_split.
 
     Raises:
-        InputError: the split does not fit the number of objects, or has an empty side.
+        InputError: the split does not fit the number of objects, or has an empty side; either side of
+            `class_split` is empty, or lacks the train or the test objects of `split`.
     """
     pairs = _pairs(objects, "evaluation")
     if split["train"] < 1 or split["test"] < 1 or split["train"] + split["test"] != len(pairs):
@@ -84,17 +94,74 @@ def alignment(
 
     if clouds not in ("roulette", "original", "all"):
         raise InputError(f"alignment.clouds: '{clouds}'; choose roulette, original or all.")
-    return _manifest(
+    manifest = _manifest(
         (class_name, name, variant, "train" if index in train else "test")
         for index, (class_name, name) in enumerate(pairs)
         for variant in chosen(class_name, name)
     )
+    return manifest.assign(class_split=_class_split(manifest, held_out_classes, seeds["split"]))
 
 
-def clean(alignment: pd.DataFrame) -> pd.DataFrame:
-    """The test objects of the `alignment` manifest, uncorrupted."""
-    test = alignment.loc[alignment["split"] == "test", ["class", "object"]].drop_duplicates()
-    return _manifest((*pair, CLEAN, "test") for pair in test.itertuples(index=False, name=None))
+def _class_split(manifest: pd.DataFrame, held_out: int, seed: int) -> pd.Series:
+    """The side of each row: "test" for the objects of `held_out` classes that are drawn."""
+    classes = sorted(manifest["class"].unique())
+    if not 1 <= held_out < len(classes):
+        raise InputError(
+            f"alignment.held_out_classes: {held_out} of {len(classes)} classes; choose 1 to "
+            f"{len(classes) - 1}."
+        )
+    drawn = generator(seed, "held out classes").permutation(len(classes))[:held_out].tolist()
+    test = manifest["class"].isin([classes[index] for index in drawn])
+    sides = test.map({True: "test", False: "train"})
+    for side, splits in manifest["split"].groupby(sides):
+        missing = sorted({"train", "test"} - set(splits))
+        if missing:
+            raise InputError(
+                f"alignment.held_out_classes: with {held_out} of {len(classes)} classes held out, the "
+                f"{side} classes have no {missing[0]} objects. Change alignment.held_out_classes, "
+                "alignment.split or seeds.split."
+            )
+    return sides
+
+
+def test_clouds(aligned: pd.DataFrame, variants: Sequence[Variant], clouds: str, seed: int) -> pd.DataFrame:
+    """The clouds on which everything is tested: the test objects of `alignment`, clean and corrupted.
+
+    Args:
+        aligned: what `alignment` returned.
+        variants: the corrupted variants.
+        clouds: "corruptions": each test object in every corruption once, its severity drawn uniformly |
+            "all": each test object in every variant. The clean cloud comes first in both.
+        seed: `seeds.test`.
+
+    Returns:
+        Columns COLUMNS, split being "test", and class_split.
+
+    Raises:
+        InputError: `clouds` is neither.
+    """
+    if clouds not in ("corruptions", "all"):
+        raise InputError(f"test.clouds: '{clouds}'; choose corruptions or all.")
+    severities: dict[str, list[Variant]] = {}
+    for variant in variants:
+        severities.setdefault(variant.corruption, []).append(variant)
+
+    def chosen(class_name: str, name: str) -> list[Variant]:
+        if clouds == "all":
+            return [CLEAN, *variants]
+        return [CLEAN] + [
+            levels[generator(seed, class_name, name, corruption).integers(len(levels))]
+            for corruption, levels in severities.items()
+        ]
+
+    objects = aligned.loc[aligned["split"] == "test", ["class", "object"]].drop_duplicates()
+    manifest = _manifest(
+        (class_name, name, variant, "test")
+        for class_name, name in objects.itertuples(index=False, name=None)
+        for variant in chosen(class_name, name)
+    )
+    sides = aligned.drop_duplicates("class").set_index("class")["class_split"]
+    return manifest.assign(class_split=manifest["class"].map(sides))
 
 
 def double_roulette(
