@@ -1,17 +1,22 @@
-"""Intervals: of one accuracy, and of the mean of repeated draws."""
+"""Intervals and tests: of one accuracy, of two, of repeated draws, and of models tried on the same clouds."""
 
+from collections.abc import Sequence
 from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import binom
 from scipy.stats import t as student
 
 #: Of every interval in the tables.
 CONFIDENCE = 0.95
 
 
-def wilson_interval(successes: int, n: int) -> tuple[float, float]:
+def wilson_interval(successes: float, n: float) -> tuple[float, float]:
     """The 95 % score interval of a proportion (E. B. Wilson, JASA 22, 1927, without continuity correction).
+
+    Args:
+        successes, n: counts; not whole when n is an effective number, see `clustered_interval`.
 
     Raises:
         ValueError: not 0 <= successes <= n, or n = 0.
@@ -26,6 +31,52 @@ def wilson_interval(successes: int, n: int) -> tuple[float, float]:
     low = 0.0 if successes == 0 else float(centre - half)
     high = 1.0 if successes == n else float(centre + half)
     return low, high
+
+
+def clustered_interval(hits: np.ndarray, clusters: np.ndarray) -> tuple[float, float]:
+    """The Wilson interval of a proportion whose trials come in clusters, at their effective number.
+
+    Clouds of one object are alike: a hundred of them say less than a hundred clouds of different objects. The
+    effective number of trials is n divided by the design effect, the variance between clusters over that of
+    independent trials (L. Kish, Survey Sampling, 1965; used so by E. L. Korn and B. I. Graubard, Survey
+    Methodology 24, 1998). It is at most n, and equals n when every cluster has one trial. Where all trials
+    agree, nothing is known of the variance, and each cluster counts once.
+
+    Args:
+        hits: (n,) bool.
+        clusters: (n,) the cluster of each, of any type that sorts.
+
+    Raises:
+        ValueError: no trials.
+    """
+    hits = np.asarray(hits, dtype=np.float64)
+    n, share = len(hits), hits.mean() if len(hits) else 0.0
+    _, members = np.unique(clusters, return_inverse=True)
+    groups = int(members.max()) + 1 if n else 0
+    deviations = hits - share
+    independent = (deviations**2).sum() * n / max(n - 1, 1)
+    if groups < 2 or independent == 0:
+        effective = groups
+    else:
+        between = (np.bincount(members, deviations) ** 2).sum() * groups / (groups - 1)
+        effective = n / max(between / independent, 1.0)
+    return wilson_interval(share * effective, effective)
+
+
+def difference_interval(first: tuple[int, int], second: tuple[int, int]) -> tuple[float, float]:
+    """The 95 % interval of the difference of two independent proportions, each (successes, n).
+
+    From their Wilson intervals (R. G. Newcombe, Statistics in Medicine 17, 1998, method 10).
+
+    Raises:
+        ValueError: what `wilson_interval` raises.
+    """
+    (low_1, high_1), (low_2, high_2) = wilson_interval(*first), wilson_interval(*second)
+    share_1, share_2 = first[0] / first[1], second[0] / second[1]
+    difference = share_1 - share_2
+    below = np.hypot(share_1 - low_1, high_2 - share_2)
+    above = np.hypot(high_1 - share_1, share_2 - low_2)
+    return float(difference - below), float(difference + above)
 
 
 class Spread(NamedTuple):
@@ -52,3 +103,46 @@ def spread(values: np.ndarray) -> Spread:
     deviation = float(values.std(ddof=1))
     half = float(student.ppf((1 + CONFIDENCE) / 2, n - 1)) * deviation / np.sqrt(n)
     return Spread(mean, deviation, mean - half, mean + half)
+
+
+class Paired(NamedTuple):
+    """How often one model is ahead of another on the same trials, how often behind, and the exact p-value."""
+
+    ahead: int
+    behind: int
+    p: float
+
+
+def exact_mcnemar(first: np.ndarray, second: np.ndarray, clusters: np.ndarray) -> Paired:
+    """Whether two models that were tried on the same clouds are equally good: McNemar's exact test.
+
+    Only trials on which they differ count (Q. McNemar, Psychometrika 12, 1947); under equality each goes
+    either way as a fair coin, so the p-value is two-sided binomial. With several trials per cluster a cluster
+    counts once, for the model with more hits in it (a sign test), since its trials are not independent.
+
+    Args:
+        first, second: (n,) bool, the hits of each model.
+        clusters: (n,) the cluster of each trial; all different: McNemar's test as it is known.
+
+    Raises:
+        ValueError: the lengths differ, or there are no trials.
+    """
+    first, second, clusters = (np.asarray(values) for values in (first, second, clusters))
+    if not len(first) or not len(first) == len(second) == len(clusters):
+        raise ValueError(
+            f"paired trials are equally many and not none: {len(first)}, {len(second)}, {len(clusters)}"
+        )
+    _, members = np.unique(clusters, return_inverse=True)
+    lead = np.bincount(members, first.astype(np.float64) - second)
+    ahead, behind = int((lead > 0).sum()), int((lead < 0).sum())
+    return Paired(ahead, behind, min(1.0, 2 * float(binom.cdf(min(ahead, behind), ahead + behind, 0.5))))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Those p-values corrected for being several (S. Holm, Scandinavian Journal of Statistics 6, 1979)."""
+    p_values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p_values, kind="stable")
+    corrected = np.empty_like(p_values)
+    factors = np.arange(len(p_values), 0, -1)
+    corrected[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1)
+    return corrected.tolist()
