@@ -16,7 +16,7 @@ from pointspider.clouds.corruptions import corrupt
 from pointspider.clouds.dataset import build_clouds
 from pointspider.clouds.files import read_clouds, validate_points
 from pointspider.clouds.folder import FolderSource
-from pointspider.clouds.modelnet40c import ModelNet40C
+from pointspider.clouds.modelnet40c import RELEASED, ModelNet40C, points_per_cloud
 from pointspider.clouds.procedural import ProceduralSource
 from pointspider.clouds.sources import open_source
 from pointspider.errors import InputError
@@ -39,14 +39,14 @@ class Balls:
     def _mesh(self, name: str) -> trimesh.Trimesh:
         return trimesh.creation.icosphere().apply_scale([1, 1, 0.5 + 0.1 * int(name)])
 
-    def points(self, class_name: str, object_names: Sequence[str]) -> list[np.ndarray]:
-        return [
-            trimesh.sample.sample_surface(self._mesh(name), 1500 + int(name), seed=0)[0].astype(np.float32)
-            for name in object_names
-        ]
+    def load(
+        self, class_name: str, object_names: Sequence[str]
+    ) -> list[tuple[np.ndarray, trimesh.Trimesh | None]]:
+        return [(self._points(name), None if name == "0002" else self._mesh(name)) for name in object_names]
 
-    def meshes(self, class_name: str, object_names: Sequence[str]) -> list[trimesh.Trimesh | None]:
-        return [None if name == "0002" else self._mesh(name) for name in object_names]
+    def _points(self, name: str) -> np.ndarray:
+        points, _ = trimesh.sample.sample_surface(self._mesh(name), 1500 + int(name), seed=0)
+        return points.astype(np.float32)
 
     def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
         if variant != Variant("gaussian", 1):
@@ -90,14 +90,14 @@ def test_a_cloud_does_not_depend_on_what_else_is_built():
         "points"
     ]
     assert alone.tobytes() == among[1].tobytes()
-    pool = Balls().points("ball", ["0001"])
-    made = corrupt(Variant("uniform", 2), pool, [None], ["ball/0001"], seed=3, points=128)
+    pool, _ = Balls().load("ball", ["0001"])[0]
+    made = corrupt(Variant("uniform", 2), [pool], [None], ["ball/0001"], seed=3, points=128)
     assert made[0].tobytes() == alone.tobytes()
 
 
 def test_the_clean_cloud_is_a_subset_of_the_pool():
     clean = build(("0001", "original", 0))["original"].arrays["points"][0]
-    pool = {tuple(point) for point in Balls().points("ball", ["0001"])[0].tolist()}
+    pool = {tuple(point) for point in Balls().load("ball", ["0001"])[0][0].tolist()}
     assert len({tuple(point) for point in clean.tolist()} & pool) == 128
 
 
@@ -181,10 +181,11 @@ def test_open_procedural_and_build_a_class(tmp_path):
     assert source.classes == ("chair", "cone")
     objects = source.objects()
     assert objects["role"].value_counts().to_dict() == {"evaluation": 4, "encoders": 2}
-    aligned = sampling.alignment(
-        objects, variants(["occlusion"], [1]), "all", {"train": 3, "test": 1}, {"alignment": 2, "split": 3}
+    wanted = variants(["occlusion"], [1])
+    aligned = pd.DataFrame(
+        [("", "chair", f"{number:04d}", *wanted[0], "train") for number in range(2)], columns=sampling.COLUMNS
     )
-    encoders = sampling.encoder_clouds(objects, variants(["occlusion"], [1]), 1, 5)
+    encoders = sampling.encoder_clouds(objects, wanted, 1, 5)
     groups = dict(build_clouds(source, "chair", pd.concat([aligned, encoders]), 1024, seed=3))
     assert {name: group.arrays["points"].shape for name, group in groups.items()} == {
         str(CLEAN): (1, 1024, 3),
@@ -208,7 +209,8 @@ def test_open_folder_and_release(tmp_path):
     assert source.classes == ("a", "b")
 
     np.save(tmp_path / "label.npy", np.array([[8], [9]], np.uint8))
-    np.save(tmp_path / "data_original.npy", np.ones((2, 1024, 3), np.float32))
+    for variant in RELEASED:
+        np.save(tmp_path / f"data_{variant}.npy", np.ones((2, points_per_cloud(variant), 3), np.float32))
     release = settings(
         source="modelnet40c", directory=str(tmp_path), evaluation_objects=None, encoder_objects=0
     )
@@ -225,7 +227,7 @@ def test_endless_and_unknown_sources():
     with pytest.raises(InputError, match=r"clouds\.evaluation_objects: null"):
         open_source(settings(evaluation_objects=None), seed=1)
     with pytest.raises(
-        InputError, match=r"clouds\.source: 'shapenet'; choose procedural, folder or modelnet40c"
+        InputError, match=r"clouds\.source: 'shapenet'; choose procedural, folder, modelnet40c or"
     ):
         open_source(settings(source="shapenet"), seed=1)
 

@@ -28,7 +28,7 @@ def chairs(tmp_path):
 
 def load(folder, name):
     source = open_folder(folder.parent)
-    return source.points("chair", [name])[0], source.meshes("chair", [name])[0]
+    return source.load("chair", [name])[0]
 
 
 def assert_normalised(points):
@@ -101,7 +101,7 @@ def test_hdf5_rows_are_objects(chairs):
         file["data"] = data[0]
     source = open_folder(chairs.parent)
     assert source.objects()["object"].tolist() == ["one", "test0_0000", "test0_0001", "test0_0002"]
-    one, last = source.points("chair", ["one", "test0_0002"])
+    (one, _), (last, _) = source.load("chair", ["one", "test0_0002"])
     np.testing.assert_allclose(one, expected(data[0].astype(np.float64)), atol=1e-6)
     np.testing.assert_allclose(last, expected(data[2].astype(np.float64)), atol=1e-6)
 
@@ -110,7 +110,7 @@ def test_few_points_become_a_full_cloud_and_corruptions_run(chairs):
     np.save(chairs / "a.npy", cloud(7))
     trimesh.creation.box((1, 2, 3)).export(chairs / "b.off")
     source = open_folder(chairs.parent)
-    pools, meshes = source.points("chair", ["a", "b"]), source.meshes("chair", ["a", "b"])
+    pools, meshes = zip(*source.load("chair", ["a", "b"]), strict=True)
     clouds = corrupt(Variant("original", 0), pools, meshes, ["chair/a", "chair/b"], 0)
     assert clouds.shape == (2, 1024, 3)
     assert len(np.unique(clouds[0], axis=0)) == 7
@@ -138,7 +138,7 @@ def test_roles(tmp_path):
 def test_surface_points_depend_on_the_seed_alone(chairs):
     trimesh.creation.icosphere().export(chairs / "a.off")
     first, again, other = (
-        open_folder(chairs.parent, seed=seed).points("chair", ["a"])[0] for seed in (1, 1, 2)
+        open_folder(chairs.parent, seed=seed).load("chair", ["a"])[0][0] for seed in (1, 1, 2)
     )
     assert first.tobytes() == again.tobytes()
     assert not np.array_equal(first, other)

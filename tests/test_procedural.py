@@ -23,7 +23,15 @@ def source() -> ProceduralSource:
 @pytest.fixture(scope="module")
 def pools(source) -> dict[str, np.ndarray]:
     """Class → (12, POOL, 3)."""
-    return {name: np.stack(source.points(name, OBJECTS)) for name in source.classes}
+    return {name: loaded_points(source, name, OBJECTS) for name in source.classes}
+
+
+def loaded_points(source: ProceduralSource, class_name: str, names: list[str]) -> np.ndarray:
+    return np.stack([points for points, _ in source.load(class_name, names)])
+
+
+def loaded_meshes(source: ProceduralSource, class_name: str, names: list[str]) -> list:
+    return [mesh for _, mesh in source.load(class_name, names)]
 
 
 def shown(points: np.ndarray) -> np.ndarray:
@@ -54,9 +62,13 @@ def test_objects_are_named_in_order_with_disjoint_roles(source):
 def test_points_and_meshes_repeat_bit_for_bit(source):
     again = ProceduralSource(1, 4, 8)
     for name in ("chair", "plant"):
-        for a, b in zip(source.points(name, OBJECTS[:2]), again.points(name, OBJECTS[:2]), strict=True):
+        for a, b in zip(
+            loaded_points(source, name, OBJECTS[:2]), loaded_points(again, name, OBJECTS[:2]), strict=True
+        ):
             assert a.tobytes() == b.tobytes()
-        for a, b in zip(source.meshes(name, OBJECTS[:2]), again.meshes(name, OBJECTS[:2]), strict=True):
+        for a, b in zip(
+            loaded_meshes(source, name, OBJECTS[:2]), loaded_meshes(again, name, OBJECTS[:2]), strict=True
+        ):
             assert a.vertices.tobytes() == b.vertices.tobytes()
             np.testing.assert_array_equal(a.faces, b.faces)
 
@@ -65,12 +77,16 @@ def test_more_objects_or_fewer_classes_change_no_object(source):
     other = ProceduralSource(1, 20, 0, ["lamp", "desk"])
     assert other.classes == ("desk", "lamp")
     for name in other.classes:
-        np.testing.assert_array_equal(other.points(name, OBJECTS[2:7]), source.points(name, OBJECTS[2:7]))
+        np.testing.assert_array_equal(
+            loaded_points(other, name, OBJECTS[2:7]), loaded_points(source, name, OBJECTS[2:7])
+        )
 
 
 def test_another_seed_makes_other_objects(source):
     other = ProceduralSource(2, 4, 8)
-    assert not np.allclose(other.points("sofa", ["0000"]), source.points("sofa", ["0000"]), atol=0.01)
+    assert not np.allclose(
+        loaded_points(other, "sofa", ["0000"]), loaded_points(source, "sofa", ["0000"]), atol=0.01
+    )
 
 
 def test_nothing_is_released(source):
@@ -114,7 +130,7 @@ def test_pools_are_normalised_like_modelnet40(pools):
 
 @pytest.mark.parametrize("class_name", ["airplane", "bottle", "bookshelf", "plant", "tent"])
 def test_points_lie_on_the_mesh_that_is_returned(source, pools, class_name):
-    [mesh] = source.meshes(class_name, ["0003"])
+    [mesh] = loaded_meshes(source, class_name, ["0003"])
     _, distance, _ = closest_point_naive(mesh, np.float64(pools[class_name][3][::64]))
     assert distance.max() < 1e-6
 
@@ -122,7 +138,7 @@ def test_points_lie_on_the_mesh_that_is_returned(source, pools, class_name):
 @pytest.mark.parametrize("class_name", ["chair", "glass_box", "table"])
 def test_points_are_spread_by_area(source, pools, class_name):
     """Ten slabs along each axis hold as many points as their share of the area, by exact subdivision."""
-    [mesh] = source.meshes(class_name, ["0000"])
+    [mesh] = loaded_meshes(source, class_name, ["0000"])
     fine = mesh.subdivide_to_size(0.05)
     for axis in range(3):
         edges = np.linspace(-1, 1, 11)

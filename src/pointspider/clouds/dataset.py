@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pointspider.clouds.catalogue import CLEAN, Variant, cloud_id
-from pointspider.clouds.corruptions import NEEDS_MESH, check, corrupt
+from pointspider.clouds.corruptions import check, corrupt
 from pointspider.clouds.files import validate_points
 from pointspider.clouds.sources import Source
 from pointspider.errors import InputError
@@ -43,9 +43,7 @@ def build_clouds(
         if variant != CLEAN:
             check(variant)
     names = sorted(rows["object"].unique())
-    pools = dict(zip(names, source.points(class_name, names), strict=True))
-    needs_meshes = any(variant.corruption in NEEDS_MESH for variant in chosen)
-    meshes = dict(zip(names, source.meshes(class_name, names), strict=True)) if needs_meshes else {}
+    loaded = dict(zip(names, source.load(class_name, names), strict=True))
 
     for variant in sorted(chosen, key=lambda variant: (variant != CLEAN, variant)):
         names = chosen[variant]
@@ -54,14 +52,8 @@ def build_clouds(
         if clouds is None:
             keys = [f"{class_name}/{name}" for name in names]
             try:
-                clouds = corrupt(
-                    variant,
-                    [pools[name] for name in names],
-                    [meshes.get(name) for name in names],
-                    keys,
-                    seed,
-                    points,
-                )
+                pools, meshes = zip(*(loaded[name] for name in names), strict=True)
+                clouds = corrupt(variant, pools, meshes, keys, seed, points)
             except InputError as error:
                 raise InputError(f"{source}: {error}") from error
         for identity, cloud in zip(ids, clouds, strict=True):

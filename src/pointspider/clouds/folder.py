@@ -65,19 +65,16 @@ class FolderSource:
     def objects(self) -> pd.DataFrame:
         return self._objects.copy()
 
-    def points(self, class_name: str, object_names: Sequence[str]) -> list[np.ndarray]:
-        return [self._load(class_name, name)[0] for name in object_names]
-
-    def meshes(self, class_name: str, object_names: Sequence[str]) -> list[trimesh.Trimesh | None]:
-        return [self._load(class_name, name)[1] for name in object_names]
+    def load(
+        self, class_name: str, object_names: Sequence[str]
+    ) -> list[tuple[np.ndarray, trimesh.Trimesh | None]]:
+        return [
+            load_object(*self._files[class_name][name], generator(self.seed, class_name, name, "surface"))
+            for name in object_names
+        ]
 
     def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> None:
         return None
-
-    def _load(self, class_name: str, name: str) -> tuple[np.ndarray, trimesh.Trimesh | None]:
-        """See `load_object`."""
-        path, row = self._files[class_name][name]
-        return load_object(path, row, generator(self.seed, class_name, name, "surface"))
 
 
 def load_object(
@@ -163,7 +160,12 @@ def _read_npy(path: Path, row: None) -> tuple[np.ndarray, None]:
     return array[:, :3], None
 
 
-def _read_geometry(path: Path, row: None) -> tuple[np.ndarray, trimesh.Trimesh | None]:
+def read_geometry(path: Path, row: None = None) -> tuple[np.ndarray, trimesh.Trimesh | None]:
+    """The vertices (n, 3) float64 of a .ply or .off file, and its mesh if it has faces, as they stand there.
+
+    Raises:
+        InputError: the file is missing or broken, or its mesh has no area.
+    """
     try:
         geometry = trimesh.load(path, process=False)
     except Exception as error:  # trimesh's parsers raise whatever the broken text leads to
@@ -182,4 +184,4 @@ def _unreadable(path: Path, error: Exception) -> InputError:
     return InputError(f"{path}: cannot be read ({error}); is it a whole {path.suffix} file?")
 
 
-_READERS = {".npy": _read_npy, ".ply": _read_geometry, ".off": _read_geometry, ".h5": _read_hdf5}
+_READERS = {".npy": _read_npy, ".ply": read_geometry, ".off": read_geometry, ".h5": _read_hdf5}

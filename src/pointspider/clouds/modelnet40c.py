@@ -1,4 +1,4 @@
-"""The ModelNet40-C release: 2468 clouds of ModelNet40's test split, clean and corrupted.
+"""The ModelNet40-C release: 2468 clouds of ModelNet40's test split, clean and in 75 corrupted variants.
 
 Zenodo record 6017834, modelnet40_c.zip: label.npy, data_original.npy and data_<corruption>_<severity>.npy.
 The frame is that of ModelNet40's HDF5 clouds: y up. The release holds 15 corruptions; its generator defines a
@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import trimesh
 
-from pointspider.clouds.catalogue import CLEAN, MODELNET40_CLASSES, Variant
+from pointspider.clouds.catalogue import CLEAN, MODELNET40_CLASSES, Variant, variants
+from pointspider.clouds.corruptions import NAMES
 from pointspider.clouds.files import validate_points
 from pointspider.clouds.sampling import assign_roles
 from pointspider.errors import InputError
@@ -20,6 +20,8 @@ from pointspider.errors import InputError
 ORIGIN = "Zenodo record 6017834, modelnet40_c.zip (1,970,686,633 bytes, MD5 c4a7fffaa52c80b33f7b3a0ac7782d3b)"
 #: What the generator defines and the release lacks.
 GENERATED = "scale"
+#: What the release holds: 76 files of clouds, beside label.npy.
+RELEASED = (CLEAN, *variants([name for name in NAMES if name != GENERATED], [1, 2, 3, 4, 5]))
 #: Points per clean cloud.
 CLEAN_POINTS = 1024
 #: Points per cloud at severities 1 to 5 where they are not CLEAN_POINTS.
@@ -41,44 +43,32 @@ class ModelNet40C:
     """See the module and `sources.Source`. Files are memory-mapped; objects are named by row, "0000"."""
 
     def __init__(
-        self,
-        directory: str | Path | None,
-        classes: Sequence[str],
-        evaluation_objects: int | None,
-        variants: Sequence[Variant],
-        seed: int,
+        self, directory: str | Path | None, classes: Sequence[str], evaluation_objects: int | None, seed: int
     ):
-        """Open the release and check every file that `variants` needs.
+        """Open the release and check each of its 77 files.
 
         Args:
             directory: the unpacked modelnet40_c.zip.
             classes: of ModelNet40's.
             evaluation_objects, seed: see `sampling.assign_roles`; there are no encoder objects.
-            variants: the corrupted variants that will be asked for.
 
         Raises:
-            InputError: the directory or a file is missing, or an array has the wrong shape or type.
+            InputError: the directory is missing; or files are missing, unreadable or of the wrong shape or
+                type: all of them are listed.
         """
         if not directory or not Path(directory).is_dir():
             raise InputError(f"clouds.directory: '{directory}' is not a directory; unpack {ORIGIN} there.")
         self.directory = Path(directory)
         self.classes = tuple(sorted(classes))
-        labels = self._open("label.npy")
-        if labels.dtype.kind not in "iu" or labels.shape not in ((len(labels),), (len(labels), 1)):
+        self._problems: list[str] = []
+        labels = self._open_labels()
+        self._arrays = {variant: self._open_clouds(variant, len(labels)) for variant in RELEASED}
+        if self._problems:
             raise InputError(
-                f"{directory}/label.npy: {labels.dtype} {labels.shape}, not (n, 1) integers; fetch it again."
+                f"{directory}: {len(self._problems)} of the release's {len(RELEASED) + 1} files are not what "
+                f"they should be; fetch them again from {ORIGIN}:\n  " + "\n  ".join(self._problems)
             )
-        labels = np.asarray(labels).ravel()
-        if not np.isin(labels, np.arange(len(MODELNET40_CLASSES))).all():
-            raise InputError(f"{directory}/label.npy: has labels beyond 0 to 39; fetch it again.")
-        self._arrays = {
-            variant: self._open_variant(variant, len(labels))
-            for variant in (CLEAN, *variants)
-            if variant.corruption != GENERATED
-        }
-        rows = {
-            name: np.flatnonzero(labels == MODELNET40_CLASSES.index(name)).tolist() for name in self.classes
-        }
+        rows = {name: np.flatnonzero(labels == MODELNET40_CLASSES.index(name)) for name in self.classes}
         names = {name: [f"{row:04d}" for row in rows[name]] for name in self.classes}
         self._objects = assign_roles(names, evaluation_objects, 0, seed)
 
@@ -88,11 +78,8 @@ class ModelNet40C:
     def objects(self) -> pd.DataFrame:
         return self._objects.copy()
 
-    def points(self, class_name: str, object_names: Sequence[str]) -> list[np.ndarray]:
-        return list(self.released(class_name, object_names, CLEAN))
-
-    def meshes(self, class_name: str, object_names: Sequence[str]) -> list[trimesh.Trimesh | None]:
-        return [None] * len(object_names)
+    def load(self, class_name: str, object_names: Sequence[str]) -> list[tuple[np.ndarray, None]]:
+        return [(cloud, None) for cloud in self.released(class_name, object_names, CLEAN)]
 
     def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
         if variant.corruption == GENERATED:
@@ -103,23 +90,38 @@ class ModelNet40C:
             validate_points(cloud, f"{self.directory}/data_{variant}.npy row {name}")
         return clouds
 
-    def _open_variant(self, variant: Variant, count: int) -> np.ndarray:
-        array = self._open(f"data_{variant}.npy")
-        wanted = (count, points_per_cloud(variant), 3)
-        if array.shape != wanted or array.dtype not in (np.float32, np.float64):
-            raise InputError(
-                f"{self.directory}/data_{variant}.npy: {array.dtype} {array.shape}, not floats {wanted}; "
-                f"fetch it again from {ORIGIN}."
-            )
-        return array
+    def _open_labels(self) -> np.ndarray:
+        """The class of each row, (n,) integers; empty if label.npy is unusable."""
+        labels = self._open("label.npy")
+        if labels is None:
+            return np.empty(0, int)
+        if labels.dtype.kind not in "iu" or labels.shape not in ((len(labels),), (len(labels), 1)):
+            self._problems.append(f"label.npy: {labels.dtype} {labels.shape}, not (n, 1) integers")
+            return np.empty(0, int)
+        if not np.isin(labels, np.arange(len(MODELNET40_CLASSES))).all():
+            self._problems.append(f"label.npy: has labels beyond 0 to {len(MODELNET40_CLASSES) - 1}")
+        return np.asarray(labels).ravel()
 
-    def _open(self, name: str) -> np.ndarray:
-        path = self.directory / name
+    def _open_clouds(self, variant: Variant, count: int) -> np.ndarray | None:
+        """The clouds of a variant; `count` is the number of labels, 0 if it is not known."""
+        name = f"data_{variant}.npy"
+        clouds = self._open(name)
+        if clouds is not None:
+            wanted = (count or len(clouds), points_per_cloud(variant), 3)
+            if clouds.shape != wanted or clouds.dtype not in (np.float32, np.float64):
+                self._problems.append(f"{name}: {clouds.dtype} {clouds.shape}, not floats {wanted}")
+        return clouds
+
+    def _open(self, name: str) -> np.ndarray | None:
+        """A file's array, memory-mapped; None if it has none, with a note in `_problems`."""
         try:
-            return np.lib.format.open_memmap(path, mode="r")
+            array = np.lib.format.open_memmap(self.directory / name, mode="r")
         except FileNotFoundError:
-            raise InputError(
-                f"{path}: missing. It is part of ModelNet40-C: unpack {ORIGIN} into {self.directory}."
-            ) from None
+            self._problems.append(f"{name}: missing")
         except (OSError, ValueError) as error:
-            raise InputError(f"{path}: cannot be read ({error}); fetch it again from {ORIGIN}.") from error
+            self._problems.append(f"{name}: cannot be read ({error})")
+        else:
+            if array.ndim:
+                return array
+            self._problems.append(f"{name}: a single number")
+        return None

@@ -78,16 +78,11 @@ class ProceduralSource:
         ]
         return pd.DataFrame(rows, columns=["class", "object", "role"])
 
-    def points(self, class_name: str, object_names: Sequence[str]) -> list[np.ndarray]:
-        """Surface points per object: (POOL, 3) float32, mean at the origin, farthest point at radius 1.
-
-        They are independent and area-weighted, so the first n are a random subset.
-        """
-        return [self._build(class_name, name)[0] for name in object_names]
-
-    def meshes(self, class_name: str, object_names: Sequence[str]) -> list[trimesh.Trimesh | None]:
-        """The objects' meshes in the frame of their points."""
-        return [self._build(class_name, name)[1] for name in object_names]
+    def load(
+        self, class_name: str, object_names: Sequence[str]
+    ) -> list[tuple[np.ndarray, trimesh.Trimesh | None]]:
+        """Per object its mesh, and POOL independent points drawn evenly over its area, in the same frame."""
+        return [self._build(class_name, name) for name in object_names]
 
     def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
         """None: every corruption is generated."""

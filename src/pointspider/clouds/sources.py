@@ -1,4 +1,4 @@
-"""Where clouds come from: one interface over procedural shapes, a user's folder and ModelNet40-C."""
+"""Where clouds come from: one interface over shapes, a user's folder, ModelNet40-C and ModelNet40."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import pandas as pd
 
-from pointspider.clouds.catalogue import Variant, class_names, variants
+from pointspider.clouds.catalogue import Variant, class_names
 from pointspider.errors import InputError
 
 if TYPE_CHECKING:
@@ -24,11 +24,13 @@ class Source(Protocol):
     def objects(self) -> pd.DataFrame:
         """Every object that is used: class, object (unique in its class), role (evaluation or encoders)."""
 
-    def points(self, class_name: str, object_names: Sequence[str]) -> list[np.ndarray]:
-        """The clean pools, each (P, 3) float32, P >= 1, mean-centred with maximum radius 1, y up."""
+    def load(
+        self, class_name: str, object_names: Sequence[str]
+    ) -> "list[tuple[np.ndarray, trimesh.Trimesh | None]]":
+        """The clean pool (P, 3) float32, P >= 1, of each object, and its surface if it has one.
 
-    def meshes(self, class_name: str, object_names: Sequence[str]) -> "list[trimesh.Trimesh | None]":
-        """The surfaces, y up; None for an object that has only points."""
+        Pools are mean-centred with maximum radius 1. Points and surface are y up.
+        """
 
     def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
         """(n, N, 3) float32 if the source itself holds the variant, else None: it is to be generated."""
@@ -64,13 +66,20 @@ def open_source(settings: dict, seed: int) -> Source:
             if encoders:
                 raise InputError(
                     f"clouds.encoder_objects: {encoders}, but ModelNet40-C holds the test split only; set it "
-                    "to 0 and give published encoders."
+                    "to 0 and give published encoders, or take `clouds.source: generate`."
                 )
             if settings["points"] != CLEAN_POINTS:
                 raise InputError(
                     f"clouds.points: {settings['points']}, but ModelNet40-C was made of clouds of "
                     f"{CLEAN_POINTS} points; set it to {CLEAN_POINTS}."
                 )
-            wanted = variants(settings["corruptions"], settings["severities"])
-            return ModelNet40C(settings["directory"], classes, evaluation, wanted, seed)
-    raise InputError(f"clouds.source: '{settings['source']}'; choose procedural, folder or modelnet40c.")
+            return ModelNet40C(settings["directory"], classes, evaluation, seed)
+        case "generate":
+            from pointspider.clouds.corruptions import NEEDS_MESH
+            from pointspider.clouds.modelnet40 import ModelNet40
+
+            meshes = not set(NEEDS_MESH).isdisjoint(settings["corruptions"])
+            return ModelNet40(settings["directory"], classes, evaluation, encoders, meshes, seed)
+    raise InputError(
+        f"clouds.source: '{settings['source']}'; choose procedural, folder, modelnet40c or generate."
+    )
