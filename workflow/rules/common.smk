@@ -13,6 +13,7 @@ from pointspider.clouds.catalogue import class_names
 from pointspider.errors import InputError
 from pointspider.params import resolve
 from pointspider.provenance import imported_files
+from pointspider.remote import read_remotes
 
 try:
     PARAMS = resolve(config, Path(workflow.basedir) / "workflow/schemas/params.schema.yaml")
@@ -31,6 +32,13 @@ CLIPS = list(PARAMS["encoders"]["images"])
 TRAINED_CLIPS = [
     name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"
 ]
+# What data/sources.csv names, by the place where it is used.
+FETCHED = {
+    remote.place: remote
+    for remote in read_remotes(Path(workflow.basedir) / "data/sources.csv").values()
+    if remote.path
+}
+MISSING = {place: remote for place, remote in FETCHED.items() if not Path(place).exists()}
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
 MANIFESTS = ["alignment", "test", "roulette", "encoders"]
 EVALUATED = [f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS if name != "encoders"]
@@ -48,17 +56,44 @@ def code(script):
     return [str(file.relative_to(workflow.basedir)) for file in imported_files(path, SOURCE)]
 
 
+def files(*paths):
+    """Those of `paths` that are on this machine, or that the workflow makes or fetches.
+
+    A model on the hub is fetched by the library that loads it; of anything else, what needs it says that it is
+    missing.
+    """
+    return [
+        path for path in paths if path.startswith(RESULTS) or path in FETCHED or Path(path).exists()
+    ]
+
+
 def source_files(wildcards):
-    """The files of the user's own clouds, of one class where a job makes one, or of the release."""
+    """The files of the user's own clouds, of one class where a job makes one; or the release's or ModelNet40's
+    directories, which count as changed when a file is added, renamed or replaced by `mv`.
+    """
     directory = PARAMS["clouds"]["directory"]
-    if PARAMS["clouds"]["source"] == "folder" and "class_name" in wildcards.keys():
-        directory = Path(directory) / wildcards.class_name
-    return sorted(str(path) for path in Path(directory).rglob("*.*")) if directory else []
+    match PARAMS["clouds"]["source"]:
+        case "folder":
+            folder = Path(directory, getattr(wildcards, "class_name", ""))
+            return sorted(str(path) for path in folder.rglob("*.*"))
+        case "modelnet40c" if directory:
+            return files(directory)
+        case "generate" if directory:
+            return files(
+                *(f"{directory}/{name}" for name in ("modelnet40_ply_hdf5_2048", "ModelNet40"))
+            )
+    return []
 
 
-def files(path):
-    """`path` if it is on this machine; a published model that is not is fetched by the library that loads it."""
-    return [path] if path.startswith(RESULTS) or Path(path).exists() else []
+def missing(archives):
+    """A pattern of the places that are not there yet: those of archives, or of single files."""
+    places = [place for place, remote in MISSING.items() if remote.is_archive == archives]
+    return "|".join(map(re.escape, places)) or "(?!)"
+
+
+def remote_name(wildcards):
+    """The name in data/sources.csv of what a job fetches."""
+    return FETCHED[wildcards.place].name
 
 
 def training_settings(encoder):

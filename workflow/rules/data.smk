@@ -1,10 +1,51 @@
 # Clouds and manifests.
 #
-# INPUTS    params: clouds, alignment, test, roulette, seeds; the folder's or the release's files
-# OUTPUTS   objects.csv                  every object: class, object, role
+# INPUTS    params: clouds, alignment, test, roulette, seeds; data/sources.csv; the folder's or the release's files
+# OUTPUTS   data/<place>                 what data/sources.csv names and is not there yet
+#           objects.csv                  every object: class, object, role
 #           manifests/<name>.csv         which clouds are used for what
 #           clouds/<class>.h5            those clouds, a group per variant
-# STEPS     list_objects -> draw_manifests -> build_clouds (one job per class)
+# STEPS     fetch_archive -> list_objects -> draw_manifests -> build_clouds (one job per class); fetch_file
+
+
+# What is there is used, however it came: no rule applies to it, for Snakemake deletes what a rule makes anew.
+rule fetch_archive:
+    input:
+        table="data/sources.csv",
+        code=code("fetch"),
+    output:
+        directory("{place}"),
+    log:
+        "logs/fetch/{place}.log",
+    wildcard_constraints:
+        place=missing(archives=True),
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        name=remote_name,
+    script:
+        "../scripts/fetch.py"
+
+
+rule fetch_file:
+    input:
+        table="data/sources.csv",
+        code=code("fetch"),
+    output:
+        "{place}",
+    log:
+        "logs/fetch/{place}.log",
+    wildcard_constraints:
+        place=missing(archives=False),
+    priority: 1  # what must be put there by hand is told before hours of other work
+    localrule: True
+    conda:
+        "../../envs/report.yaml"
+    params:
+        name=remote_name,
+    script:
+        "../scripts/fetch.py"
 
 
 rule list_objects:
@@ -65,6 +106,12 @@ rule build_clouds:
         seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
     script:
         "../scripts/build_clouds.py"
+
+
+rule fetch:
+    input:
+        source_files,
+        [path for path in point_weights() if path in FETCHED],
 
 
 rule data:

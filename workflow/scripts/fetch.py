@@ -1,0 +1,10 @@
+"""Fetch what data/sources.csv names, verify and unpack it."""
+
+from pathlib import Path
+
+from pointspider.fetch import provide
+from pointspider.job import job
+from pointspider.remote import read_remotes
+
+with job(snakemake.log[0]):
+    provide(read_remotes(snakemake.input.table)[snakemake.params.name], Path())
