@@ -1,4 +1,4 @@
-"""Embedding files: one HDF5 per class, a group per variant, a dataset per layer."""
+"""Embedding files: an HDF5 per class, a group per variant, a dataset per layer; one per CLIP for prompts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -89,3 +89,53 @@ def read_split(
     x, y = read_embeddings(points, "global", ids), read_embeddings(images, layer, ids)
     train, test = (manifest["split"].to_numpy() == split for split in ("train", "test"))
     return x[train], y[train], x[test], y[test]
+
+
+def write_prompts(
+    path: str | Path,
+    classes: Sequence[str],
+    prompts: Mapping[str, Sequence[Sequence[str]]],
+    embeddings: Mapping[str, np.ndarray],
+    model: str,
+    preset: str,
+) -> None:
+    """Write what a CLIP makes of the classes' prompts.
+
+    Args:
+        path: the HDF5 file.
+        classes: C names.
+        prompts: {style: C sequences of T prompts}; `pointspider.encoders.prompts.prompt_styles`.
+        embeddings: {style: (C, D) float32}.
+        model, preset: what produced them; stored as attributes of every style.
+    """
+    write_hdf5(
+        path,
+        (
+            (
+                style,
+                Group(
+                    {"class": classes, "prompt": prompts[style], "projected": embeddings[style]},
+                    {"model": model, "preset": preset},
+                ),
+            )
+            for style in prompts
+        ),
+    )
+
+
+def read_prompts(path: str | Path, style: str) -> tuple[list[str], np.ndarray]:
+    """The classes of a file that `write_prompts` wrote, and their embeddings in one style.
+
+    Returns:
+        C names, and (C, D) float32 in the CLIP's projected space.
+
+    Raises:
+        InputError: the file is broken, lacks the style, or holds NaN or inf.
+    """
+    styles = read_hdf5(path)
+    if style not in styles:
+        raise InputError(f"{path}: has no prompts '{style}', only {list(styles)}. Delete it and run again.")
+    arrays = styles[style].arrays
+    if not np.isfinite(arrays["projected"]).all():
+        raise InputError(f"{path}: {style} holds NaN or inf. Delete it and run again.")
+    return arrays["class"].tolist(), arrays["projected"]

@@ -3,7 +3,7 @@
 # INPUTS    manifests/{alignment,test,roulette}.csv, clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
 # OUTPUTS   embeddings/points/<class>.h5           PointNet's global feature
 #           embeddings/images/<clip>/<class>.h5    layers pooled and projected
-#           embeddings/prompts/<clip>.h5           one prompt per class
+#           embeddings/prompts/<clip>.h5           what each class is asked, in every style
 # STEPS     embed_points, embed_images (one job per model: loading it costs more than embedding a class)
 
 
@@ -48,7 +48,7 @@ rule embed_images:
     params:
         classes=CLASSES,
         clip=clip_settings,
-        zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
+        zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "templates")},
         preset=PARAMS["preset"],
     script:
         "../scripts/embed_images.py"

@@ -1,10 +1,10 @@
 # Tables I-III with their plots, the page that reads them, and the selected mapper's metrics.
 #
 # INPUTS    speed.csv, manifests/, embeddings/, mappers/<norm>/runs.json, curves/
-# OUTPUTS   tables/table{1,2,3}.csv, tables/summary.md
-#           plots/{speed,zero_shot,alignment,loss_curves}.{png,svg}
+# OUTPUTS   tables/table{1,2,3}.csv, tables/table2_{extended,pairs}.csv, tables/per_corruption.csv, tables/summary.md
+#           plots/{speed,zero_shot,corruptions,alignment,loss_curves}.{png,svg}
 #           metrics.json                                 for `dvc metrics` and `dvc exp show`
-# STEPS     tabulate_speed, tabulate_zero_shot, tabulate_alignment -> summarise, select_mapper
+# STEPS     tabulate_speed, tabulate_zero_shot, tabulate_alignment, tabulate_corruptions -> summarise, select_mapper
 
 
 rule tabulate_speed:
@@ -34,6 +34,8 @@ rule tabulate_zero_shot:
         code=code("tabulate_zero_shot"),
     output:
         table=report(f"{RESULTS}/tables/table2.csv", category="Tables"),
+        extended=report(f"{RESULTS}/tables/table2_extended.csv", category="Tables"),
+        pairs=report(f"{RESULTS}/tables/table2_pairs.csv", category="Tables"),
         plot=report(multiext(f"{RESULTS}/plots/zero_shot", ".png", ".svg"), category="Plots"),
     log:
         f"{LOGS}/tabulate_zero_shot.log",
@@ -43,10 +45,36 @@ rule tabulate_zero_shot:
         preset=PARAMS["preset"],
         data=PARAMS["clouds"]["source"],
         weights={name: clip["weights"] for name, clip in PARAMS["encoders"]["images"].items()},
+        style=PARAMS["zero_shot"]["class_names"],
         top=PARAMS["zero_shot"]["top"],
         seed=PARAMS["seeds"]["roulette"],
+        classes=len(CLASSES),
     script:
         "../scripts/tabulate_zero_shot.py"
+
+
+rule tabulate_corruptions:
+    input:
+        manifest=rules.draw_manifests.output.test,
+        images=expand(rules.embed_images.output.images, clip=CLIPS),
+        prompts=expand(rules.embed_images.output.prompts, clip=CLIPS),
+        alignment=[],
+        code=code("tabulate_corruptions"),
+    output:
+        table=report(f"{RESULTS}/tables/per_corruption.csv", category="Tables"),
+        plot=report(multiext(f"{RESULTS}/plots/corruptions", ".png", ".svg"), category="Plots"),
+    log:
+        f"{LOGS}/tabulate_corruptions.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        preset=PARAMS["preset"],
+        data=PARAMS["clouds"]["source"],
+        models=CLIPS,
+        style=PARAMS["zero_shot"]["class_names"],
+        top=PARAMS["zero_shot"]["top"],
+    script:
+        "../scripts/tabulate_corruptions.py"
 
 
 rule tabulate_alignment:
@@ -96,10 +124,18 @@ rule select_mapper:
 
 rule summarise:
     input:
-        speed=rules.tabulate_speed.output.table,
-        zero_shot=rules.tabulate_zero_shot.output.table,
-        alignment=rules.tabulate_alignment.output.table,
-        sheets=[rules.draw_renders.output, rules.draw_clouds.output],
+        tables=[
+            rules.tabulate_speed.output.table,
+            rules.tabulate_zero_shot.output.table,
+            rules.tabulate_zero_shot.output.extended,
+            rules.tabulate_zero_shot.output.pairs,
+            rules.tabulate_alignment.output.table,
+        ],
+        plots=[
+            rules.tabulate_corruptions.output.plot,
+            rules.draw_renders.output,
+            rules.draw_clouds.output,
+        ],
         code=code("summarise"),
     output:
         report(f"{RESULTS}/tables/summary.md", category="Tables"),

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from pointspider.evaluate.zero_shot import FIRST_DRAW
 from pointspider.job import job
 from pointspider.plots.sheets import contact_sheet
 from pointspider.plots.style import save
 from pointspider.render.files import read_renders
 from pointspider.storage import read_csv
-from pointspider.tables.zero_shot import FIRST_DRAW
 
 renders = Path(snakemake.input.renders[0]).parent
 

@@ -5,12 +5,11 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pointspider.clouds.files import manifest_ids, read_clouds
-from pointspider.embeddings import write_embeddings
+from pointspider.embeddings import write_embeddings, write_prompts
 from pointspider.encoders.clip import load_clip
-from pointspider.encoders.prompts import build_prompts
+from pointspider.encoders.prompts import embed_prompts, prompt_styles
 from pointspider.job import job
 from pointspider.render.files import read_renders
-from pointspider.storage import Group, write_hdf5
 
 params, name = snakemake.params, snakemake.wildcards.clip
 renders = Path(snakemake.input.renders[0]).parent
@@ -18,10 +17,9 @@ renders = Path(snakemake.input.renders[0]).parent
 with job(snakemake.log[0]):
     # A hub name is no file: it comes as a parameter.
     encoder = load_clip(name, params.clip["backend"], [*snakemake.input.weights, params.clip["weights"]][0])
-    prompts = build_prompts(params.classes, params.zero_shot["prompt"], params.zero_shot["class_names"])
-    arrays = {"class": params.classes, "prompt": prompts, "projected": encoder.encode_prompts(prompts)}
-    attributes = {"model": name, "preset": params.preset}
-    write_hdf5(snakemake.output.prompts, [("prompts", Group(arrays, attributes))])
+    prompts = prompt_styles(params.classes, **params.zero_shot)
+    embeddings = {style: embed_prompts(encoder.encode_prompts, asked) for style, asked in prompts.items()}
+    write_prompts(snakemake.output.prompts, params.classes, prompts, embeddings, name, params.preset)
 
     used = manifest_ids(snakemake.input.manifests)
     pairs = list(zip(snakemake.input.clouds, snakemake.output.images, strict=True))

@@ -1,5 +1,7 @@
 """The page that reads the three tables."""
 
+from pathlib import Path
+
 from pointspider.job import job
 from pointspider.storage import read_csv, write_text
 from pointspider.tables.summary import summary
@@ -7,13 +9,14 @@ from pointspider.tables.summary import summary
 PLOTS = {
     "Table I: rendering speed": "../plots/speed.png",
     "Table II: zero-shot accuracy": "../plots/zero_shot.png",
+    "Table II: accuracy on each corruption": "../plots/corruptions.png",
     "Table III: mean L1": "../plots/alignment.png",
     "Loss curves of the mappers": "../plots/loss_curves.png",
     "The first Double Roulette draw, rendered": "../plots/renders.png",
     "A clean cloud of every class": "../plots/classes.png",
     "One object in every variant": "../plots/variants.png",
 }
-tables = snakemake.input.speed, snakemake.input.zero_shot, snakemake.input.alignment
 
 with job(snakemake.log[0]):
-    write_text(snakemake.output[0], summary(*map(read_csv, tables), PLOTS))
+    tables = {Path(path).stem: read_csv(path) for path in snakemake.input.tables}
+    write_text(snakemake.output[0], summary(tables, PLOTS))

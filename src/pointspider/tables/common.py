@@ -51,7 +51,17 @@ def bullets(lines: Iterable[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
 
 
-TEXT_COLUMNS = {"variant", "method", "picture", "model", "weights", "predictor", "seeds", "best epoch"}
+TEXT_COLUMNS = {
+    "variant",
+    "method",
+    "picture",
+    "model",
+    "weights",
+    "prompts",
+    "predictor",
+    "seeds",
+    "best epoch",
+}
 
 
 def markdown(rows: Iterable[Mapping[str, str]]) -> str:

@@ -56,15 +56,14 @@ BANNER_OTHER = (
 )
 
 
-def summary(
-    table1: pd.DataFrame, table2: pd.DataFrame, table3: pd.DataFrame, plots: Mapping[str, str]
-) -> str:
+def summary(tables: Mapping[str, pd.DataFrame], plots: Mapping[str, str]) -> str:
     """The three tables on one page of Markdown, with what can be concluded from them.
 
     Args:
-        table1, table2, table3: as returned here or read back.
+        tables: by the names of their files: table1, table2, table2_extended, table2_pairs, table3.
         plots: {what it shows: path of the picture, relative to the page}.
     """
+    table1, table2, table3 = tables["table1"], tables["table2"], tables["table3"]
     preset, data = table1["preset"].iloc[0], table1["data"].iloc[0]
     blocks = [
         f"# POINTSPIDER, preset `{preset}`, clouds `{data}`",
@@ -76,7 +75,9 @@ def summary(
         "## Table II: zero-shot classification of renders",
         zero_shot.TEXT.format(**table2.iloc[0]),
         markdown(zero_shot.cells(row, zero_shot.top_ranks(table2)) for row in table2.to_dict("records")),
-        bullets(zero_shot.read(table2)),
+        bullets(zero_shot.read(table2, tables["table2_pairs"])),
+        zero_shot.TEXT_EXTENDED,
+        markdown(zero_shot.extended_cells(tables["table2_extended"])),
         "## Table III: mapping point clouds to images",
         alignment.TEXT.format(**table3.iloc[0]),
         markdown(map(alignment.cells, table3.to_dict("records"))),

@@ -1,0 +1,22 @@
+"""Every measure on the test clouds of each variant, of Tables II and III, and a heat map of the first."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from pointspider.evaluate.zero_shot import CLOUD, corruption_records, gather_hits
+from pointspider.job import job
+from pointspider.plots.style import save
+from pointspider.plots.zero_shot import plot_corruptions
+from pointspider.storage import read_csv, write_csv
+
+inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+images = {name: [file for file in inputs.images if Path(file).parent.name == name] for name in params.models}
+prompts = dict(zip(params.models, inputs.prompts, strict=True))
+
+with job(snakemake.log[0]):
+    clouds = read_csv(inputs.manifest, [*CLOUD, "split"])
+    zero_shot = corruption_records(gather_hits(clouds, images, prompts, [params.style], params.top))
+    save(plot_corruptions(zero_shot, params.preset), Path(output.plot[0]).with_suffix(""))
+    table = pd.concat([zero_shot, *map(read_csv, inputs.alignment)])
+    write_csv(output.table, table.assign(preset=params.preset, data=params.data))
