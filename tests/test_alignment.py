@@ -1,82 +1,206 @@
-"""Table III's long frame against hand-made numbers."""
+"""The measures of Table III against brute force, and the rows that they become."""
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
+from sklearn.metrics import mean_absolute_error
+from sklearn.metrics.pairwise import cosine_similarity
 
+from pointspider.embeddings import read_projection, write_projection
 from pointspider.errors import InputError
-from pointspider.evaluate.alignment import COLUMNS, alignment_records, mean_l1
-from pointspider.storage import read_csv, write_csv
+from pointspider.evaluate.alignment import Candidate, Clouds, ImageSpace, evaluate
 
-X_TRAIN, X_TEST = np.zeros((3, 4), np.float32), np.zeros((2, 4), np.float32)
-Y_TRAIN = np.array([[0, 1], [1, 1], [5, 4]], np.float32)  # mean (2, 2), median (1, 1)
-Y_TEST = np.array([[1, 2], [3, 2]], np.float32)
-LAST = {"l1_train": 0.3, "l1_last": 0.5, "l1_best": 0.25, "best_epoch": 7, "diverged_at": None}
-RUN = {"norm": "layer", "seed": 1, "epochs": 9, "batch_size": 2, "base_width": 4, **LAST}
-DIVERGED = {
-    **RUN, "norm": "none", "seed": 0, "batch_size": None,
-    "l1_train": None, "l1_last": None, "l1_best": None, "best_epoch": None, "diverged_at": 1,
-}  # fmt: skip
+CLASSES = ["bed", "chair", "lamp"]
+N_OBJECTS, VARIANTS = 12, [("original", 0), ("shear", 1), ("shear", 2)]
+RNG = np.random.default_rng(0)
+TRAIN = RNG.normal(1, 1, size=(31, 6)).astype(np.float32)
 
 
-def table(*runs, y_test=Y_TEST):
-    return alignment_records(
-        runs, X_TRAIN, Y_TRAIN, X_TEST, y_test, image_model="tiny", layer="pooled", point_encoder="pointnet"
+def clouds(variants=VARIANTS) -> Clouds:
+    """Each object in each variant; a prediction is right up to noise."""
+    rng = np.random.default_rng(1)
+    rows = [
+        {"class": CLASSES[i % 3], "object": f"{i:04d}", "corruption": name, "severity": severity}
+        for i in range(N_OBJECTS)
+        for name, severity in variants
+    ]
+    images = rng.normal(1, 1, size=(len(rows), 6)).astype(np.float32)
+    points = (images + rng.normal(0, 0.7, size=images.shape)).astype(np.float32)
+    return Clouds(pd.DataFrame(rows), points, images)
+
+
+def space(**changes) -> ImageSpace:
+    prompts = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
+    projection = np.random.default_rng(3).normal(size=(6, 4)).astype(np.float32)
+    given = {"classes": CLASSES, "prompts": prompts, "projection": projection, "top": [1, 2]}
+    return ImageSpace(TRAIN.mean(axis=0), np.median(TRAIN, axis=0), **{**given, **changes})
+
+
+def identity(clouds: Clouds) -> pd.DataFrame:
+    return space().measure(clouds.points, clouds)
+
+
+def constant(clouds: Clouds) -> pd.DataFrame:
+    return space().measure(np.tile(np.median(TRAIN, axis=0), (len(clouds.images), 1)), clouds)
+
+
+def records(*candidates: Candidate, aligned=None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return evaluate(candidates, aligned or clouds(VARIANTS[:1]), clouds())
+
+
+# -------------------------------------------------------------------------------------------------- measures
+
+
+def test_l1_and_skill_are_over_clouds_and_dimensions():
+    frame, _ = records(Candidate("mapper", "BASE", identity), Candidate("baseline", "median", constant))
+    test = clouds(VARIANTS[:1])
+    l1 = mean_absolute_error(test.images, test.points)
+    of_median = mean_absolute_error(test.images, np.tile(np.median(TRAIN, axis=0), (N_OBJECTS, 1)))
+    base, median = frame.to_dict("records")
+    assert base["l1"] == pytest.approx(l1)
+    assert base["l1div"] == pytest.approx(1 / l1)
+    assert base["skill"] == pytest.approx(1 - l1 / of_median)
+    assert (median["l1"], median["skill"]) == (pytest.approx(of_median), pytest.approx(0, abs=1e-12))
+
+
+def test_the_gain_has_students_interval_over_objects():
+    """Also where objects have several clouds, which are no independent trials."""
+    for variants in (VARIANTS[:1], VARIANTS):
+        test = clouds(variants)
+        frame, _ = records(Candidate("mapper", "BASE", identity), aligned=test)
+        points, images = test.points.astype(np.float64), test.images.astype(np.float64)
+        nearer = np.abs(np.median(TRAIN, axis=0) - images) - np.abs(points - images)
+        theirs = ttest_1samp(nearer.mean(axis=1).reshape(N_OBJECTS, -1).mean(axis=1), 0)
+        interval = theirs.confidence_interval(0.95)
+        assert frame["gain"].item() == pytest.approx(nearer.mean())
+        assert frame["gain_low"].item() == pytest.approx(interval.low)
+        assert frame["gain_high"].item() == pytest.approx(interval.high)
+        assert (frame["n_test"].item(), frame["objects"].item()) == (len(test.images), N_OBJECTS)
+
+
+def test_cosine_is_centred_on_the_training_images():
+    test = clouds(VARIANTS[:1])
+    theirs = cosine_similarity(test.points - TRAIN.mean(axis=0), test.images - TRAIN.mean(axis=0))
+    assert identity(test)["cosine"].to_numpy() == pytest.approx(np.diag(theirs), abs=1e-6)
+
+
+def test_retrieval_is_among_the_objects_in_one_corruption():
+    test = clouds()
+    measured = identity(test)
+    for variant in range(3):
+        rows = np.arange(variant, len(test.images), 3)
+        similar = cosine_similarity(test.points[rows], test.images[rows])
+        for what, scores in (("image", similar), ("cloud", similar.T)):
+            rank = (scores >= np.diag(scores)[:, None]).sum(axis=1)
+            assert measured[f"{what}_rank"].iloc[rows].tolist() == rank.tolist()
+            for k in (1, 5, 10):
+                assert measured[f"{what}_r{k}"].iloc[rows].tolist() == (rank <= k).tolist()
+
+
+def test_zero_shot_goes_through_the_projection():
+    test = clouds(VARIANTS[:1])
+    for own in (space(), space(projection=None, prompts=np.random.default_rng(4).normal(size=(3, 6)))):
+        seen = test.points if own.projection is None else test.points @ own.projection
+        order = np.argsort(-cosine_similarity(seen, own.prompts), axis=1)
+        labels = test.manifest["class"].map(CLASSES.index).to_numpy()
+        measured = own.measure(test.points, test)
+        assert measured["top1"].tolist() == (order[:, 0] == labels).tolist()
+        assert measured["top2"].tolist() == (order[:, :2] == labels[:, None]).any(axis=1).tolist()
+
+
+def test_a_classifiers_logits_need_no_projection():
+    test = clouds(VARIANTS[:1])
+    logits = np.eye(3)[[CLASSES.index(name) for name in test.manifest["class"]]]
+    assert space().classified(logits, test)["top1"].tolist() == [1] * N_OBJECTS
+    assert space().classified(-logits, test)["top2"].tolist() == [0] * N_OBJECTS
+
+
+def test_constants_come_out_at_chance():
+    frame, cells = records(Candidate("baseline", "median", constant))
+    for k in (1, 5, 10):
+        assert frame[f"image_r{k}"].item() == pytest.approx(k / N_OBJECTS)
+        assert frame[f"cloud_r{k}"].item() == pytest.approx(k / N_OBJECTS)
+        assert cells[f"image_r{k}"].to_list() == pytest.approx([k / N_OBJECTS] * 3)
+    assert frame["image_rank"].item() == 6.5
+    nothing = space().measure(np.zeros((N_OBJECTS, 6)), clouds(VARIANTS[:1]))
+    assert nothing["top1"].to_list() == pytest.approx([1 / 3] * N_OBJECTS)
+
+
+# ------------------------------------------------------------------------------------------------------ rows
+
+
+def test_a_cell_per_corruption_and_severity():
+    _, cells = records(Candidate("mapper", "BASE", identity, "last", {"seed": 3}))
+    assert cells[["corruption", "severity"]].to_numpy().tolist() == [list(variant) for variant in VARIANTS]
+    assert cells["n"].tolist() == [N_OBJECTS] * 3
+    assert cells["seed"].tolist() == [3] * 3
+    measured = identity(clouds())
+    for variant in range(3):
+        rows = measured.iloc[variant::3]
+        assert cells["l1"][variant] == pytest.approx(rows["l1"].mean())
+        assert cells["skill"][variant] == pytest.approx(1 - rows["l1"].mean() / rows["median_l1"].mean())
+        assert cells["image_rank"][variant] == rows["image_rank"].median()
+
+
+def test_what_a_candidate_does_not_have_is_missing():
+    frame, cells = records(
+        Candidate("reference", "renders", lambda own: pd.DataFrame(space().zero_shot(own.images, own))),
+        Candidate("mapper", "BASE", identity, "last", {"seed": 0, "best_epoch": 7}),
+        Candidate("mapper", "BASE", identity, "best", {"seed": 0}),
+        Candidate("mapper", "RNORM", None, "last", {"seed": 0, "diverged_at": 4}),
     )
+    assert frame["mapper"].tolist() == ["renders", "BASE", "BASE", "RNORM"]
+    assert frame.loc[0, ["l1", "gain", "image_r1", "seed"]].isna().all()
+    assert 0 <= frame.loc[0, "top1"] <= 1
+    assert frame.loc[1, "best_epoch"] == 7
+    assert frame.loc[3, ["l1", "top1", "gain"]].isna().all()
+    assert frame.loc[3, "diverged_at"] == 4
+    assert cells["mapper"].unique().tolist() == ["renders", "BASE"]
+    assert len(cells) == 6, "best epochs have no cells"
 
 
-def test_mean_l1_is_over_rows_and_dimensions():
-    assert mean_l1(Y_TEST, np.zeros_like(Y_TEST)) == 2
-    with pytest.raises(InputError, match=r"\(2, 2\) and \(1, 2\)"):
-        mean_l1(Y_TEST, Y_TEST[:1])
-    with pytest.raises(InputError, match="shapes"):
-        mean_l1(Y_TEST[:0], Y_TEST[:0])
+def test_one_test_cloud():
+    frame, _ = records(
+        Candidate("mapper", "BASE", identity), aligned=clouds(VARIANTS[:1]).where([True] + [False] * 11)
+    )
+    row = frame.iloc[0]
+    assert (row["image_r1"], row["cloud_rank"]) == (1, 1)
+    assert np.isfinite(row["gain"])
+    assert np.isnan(row["gain_low"])
 
 
-def test_baselines_stand_first():
-    frame = table().set_index("mapper")
-    assert list(frame.index) == ["zero", "mean", "median"]
-    assert frame["l1_last"].tolist() == [2.0, 0.5, 1.0]
-    assert frame["l1_train"].tolist() == [2.0, pytest.approx(10 / 6), pytest.approx(8 / 6)]
-    assert frame["l1_best"].tolist() == frame["l1_last"].tolist()
-    assert frame["l1div_last"].tolist() == [0.5, 2.0, 1.0]
-    assert frame["skill_last"].tolist() == [-1.0, 0.5, 0.0]
-    assert frame["seed"].isna().all()
-    assert set(frame["kind"]) == {"baseline"}
+def test_a_perfect_prediction_and_a_perfect_median():
+    test = clouds(VARIANTS[:1])
+    frame, _ = records(Candidate("mapper", "BASE", lambda own: space().measure(own.images, own)))
+    assert (frame["l1"].item(), frame["skill"].item()) == (0, 1)
+    assert np.isnan(frame["l1div"].item())
+    still = Clouds(test.manifest, test.points, np.tile(np.median(TRAIN, axis=0), (N_OBJECTS, 1)))
+    frame, _ = records(Candidate("mapper", "BASE", identity), aligned=still)
+    assert np.isnan(frame["skill"].item())
 
 
-def test_a_run_becomes_a_row():
-    row = table(RUN).iloc[-1]
-    assert (row["kind"], row["mapper"], row["norm"], row["seed"]) == ("mapper", "LNORM", "layer", 1)
-    assert (row["image_model"], row["layer"], row["point_encoder"]) == ("tiny", "pooled", "pointnet")
-    assert (row["n_train"], row["n_test"], row["batch_size"], row["base_width"]) == (3, 2, 2, 4)
-    assert (row["l1div_last"], row["l1div_best"]) == (2.0, 4.0)
-    assert (row["skill_last"], row["skill_best"]) == (0.5, 0.75)
-    assert row["best_epoch"] == 7
+# ------------------------------------------------------------------------------------------------- bad input
 
 
-def test_rows_are_in_the_papers_order_whatever_the_runs():
-    runs = [{**RUN, "norm": norm, "seed": seed} for norm in ("response", "layer", "none") for seed in (1, 0)]
-    frame = table(*runs)
-    assert frame["mapper"].tolist()[3:] == ["BASE", "BASE", "LNORM", "LNORM", "RNORM", "RNORM"]
-    assert frame["seed"].tolist()[3:] == [0, 1, 0, 1, 0, 1]
+def test_bad_embeddings_are_refused():
+    test = clouds(VARIANTS[:1])
+    with pytest.raises(InputError, match="12 clouds have 11 point embeddings and 12 image embeddings"):
+        Clouds(test.manifest, test.points[:-1], test.images)
+    with pytest.raises(InputError, match=r"shape \(12, 5\) for images \(12, 6\)"):
+        space().measure(test.points[:, :5], test)
+    with pytest.raises(InputError, match="or NaN or inf in them"):
+        space().measure(np.full_like(test.points, np.nan), test)
+    with pytest.raises(InputError, match="queries are 6 wide but the gallery is 4 wide"):
+        space(projection=None).measure(test.points, test)
+    with pytest.raises(InputError, match="class 'lamp', which has no prompt"):
+        space(classes=CLASSES[:2]).measure(test.points, test)
 
 
-def test_a_diverged_run_has_no_losses():
-    row = table(RUN, DIVERGED).set_index("mapper").loc["BASE"]
-    assert row["diverged_at"] == 1
-    assert row[["l1_last", "l1div_last", "skill_last", "l1_best", "best_epoch"]].isna().all()
-    assert row["batch_size"] == 3, "the whole training split"
-
-
-def test_types_hold_with_and_without_runs(tmp_path):
-    for frame in (table(), table(DIVERGED), table(RUN)):
-        assert {name: str(dtype) for name, dtype in frame.dtypes.items()} == COLUMNS
-    write_csv(tmp_path / "table3.csv", frame)
-    assert read_csv(tmp_path / "table3.csv")["skill_last"].tolist() == [-1.0, 0.5, 0.0, 0.5]
-    assert ",7," in (tmp_path / "table3.csv").read_text(), "integers stay integers"
-
-
-def test_a_perfect_median_has_no_skill_to_show():
-    frame = table(RUN, y_test=np.ones((2, 2), np.float32)).set_index("mapper")
-    assert frame["skill_last"].isna().all()
-    assert frame.loc["median", "l1div_last"] == np.inf
+def test_a_projection_comes_back_and_must_be_finite(tmp_path):
+    matrix = np.arange(6, dtype=np.float32).reshape(3, 2)
+    write_projection(tmp_path / "clip.h5", matrix, "clip", "embedded")
+    assert (read_projection(tmp_path / "clip.h5") == matrix).all()
+    write_projection(tmp_path / "clip.h5", matrix * np.nan, "clip", "embedded")
+    with pytest.raises(InputError, match=r"clip\.h5: holds NaN or inf"):
+        read_projection(tmp_path / "clip.h5")

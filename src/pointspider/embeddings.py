@@ -1,4 +1,4 @@
-"""Embedding files: an HDF5 per class, a group per variant, a dataset per layer; one per CLIP for prompts."""
+"""Embedding files: an HDF5 per class, a group per variant, a dataset per layer; two per CLIP for its texts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -139,3 +139,20 @@ def read_prompts(path: str | Path, style: str) -> tuple[list[str], np.ndarray]:
     if not np.isfinite(arrays["projected"]).all():
         raise InputError(f"{path}: {style} holds NaN or inf. Delete it and run again.")
     return arrays["class"].tolist(), arrays["projected"]
+
+
+def write_projection(path: str | Path, projection: np.ndarray, model: str, preset: str) -> None:
+    """Write a CLIP's visual projection, (W, D) float32: from its pooled to its projected embeddings."""
+    write_hdf5(path, [("visual", Group({"matrix": projection}, {"model": model, "preset": preset}))])
+
+
+def read_projection(path: str | Path) -> np.ndarray:
+    """What `write_projection` wrote.
+
+    Raises:
+        InputError: the file is broken, or holds NaN or inf.
+    """
+    matrix = read_hdf5(path)["visual"].arrays["matrix"]
+    if not np.isfinite(matrix).all():
+        raise InputError(f"{path}: holds NaN or inf. Delete it and run again.")
+    return matrix

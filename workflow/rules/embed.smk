@@ -4,6 +4,7 @@
 # OUTPUTS   embeddings/points/<class>.h5           PointNet's global feature
 #           embeddings/images/<clip>/<class>.h5    layers pooled and projected
 #           embeddings/prompts/<clip>.h5           what each class is asked, in every style
+#           embeddings/projections/<clip>.h5       the matrix from pooled to projected
 # STEPS     embed_points, embed_images (one job per model: loading it costs more than embedding a class)
 
 
@@ -40,6 +41,7 @@ rule embed_images:
             f"{RESULTS}/embeddings/images/{{{{clip}}}}/{{class_name}}.h5", class_name=CLASSES
         ),
         prompts=f"{RESULTS}/embeddings/prompts/{{clip}}.h5",
+        projection=f"{RESULTS}/embeddings/projections/{{clip}}.h5",
     log:
         f"{LOGS}/embed_images/{{clip}}.log",
     conda:

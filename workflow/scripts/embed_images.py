@@ -5,7 +5,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pointspider.clouds.files import manifest_ids, read_clouds
-from pointspider.embeddings import write_embeddings, write_prompts
+from pointspider.embeddings import write_embeddings, write_projection, write_prompts
 from pointspider.encoders.clip import load_clip
 from pointspider.encoders.prompts import embed_prompts, prompt_styles
 from pointspider.job import job
@@ -20,6 +20,8 @@ with job(snakemake.log[0]):
     prompts = prompt_styles(params.classes, **params.zero_shot)
     embeddings = {style: embed_prompts(encoder.encode_prompts, asked) for style, asked in prompts.items()}
     write_prompts(snakemake.output.prompts, params.classes, prompts, embeddings, name, params.preset)
+    projection = encoder.projection.cpu().numpy()
+    write_projection(snakemake.output.projection, projection, name, params.preset)
 
     used = manifest_ids(snakemake.input.manifests)
     pairs = list(zip(snakemake.input.clouds, snakemake.output.images, strict=True))

@@ -1,103 +1,232 @@
-"""How near mapped point-cloud embeddings come to the image embeddings, and whether a constant comes as near
-(Table III).
+"""How near mapped point-cloud embeddings come to the image embeddings, and what they can do (Table III).
 
-    L1     mean absolute difference over the test clouds and the dimensions of the embedding
-    L1DIV  1 / L1, the paper's measure
-    skill  1 - L1 / L1 of the training median: 1 perfect, 0 no better than the best constant, below 0 worse
+Of one test cloud, whose predicted embedding is compared with that of its render:
+
+    l1                       mean absolute difference over the dimensions
+    cosine                   cosine similarity after subtracting the mean training image from both
+    image_rank, image_r<k>   cloud → image: the rank of its own render among all, and whether it is within k
+    cloud_rank, cloud_r<k>   image → cloud: the same for its prediction among all, asked by its render
+    top<k>                   its class is among the k whose prompts are most similar to the prediction
+
+Of a set of clouds: their means, but medians of the ranks, and
+
+    l1div   1 / l1, the paper's measure
+    skill   1 - l1 / l1 of the training median: 1 perfect, 0 no better than the best constant, below 0 worse
+
+Galleries hold every test object once, all in the same corruption, so that chance is k / objects throughout.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pointspider.errors import InputError
+from pointspider.evaluate.retrieval import Ranks, directions, match_ranks, score_ranks
+from pointspider.evaluate.statistics import spread
 from pointspider.mapper import LABELS
-from pointspider.mapper.baselines import BASELINES
 from pointspider.storage import read_csv
 
-#: Of `alignment_records`, with the type of each; all but the float ones are nullable.
-COLUMNS = {
-    "kind": "string", "mapper": "string", "norm": "string", "seed": "Int64",
-    "image_model": "string", "layer": "string", "point_encoder": "string",
-    "epochs": "Int64", "batch_size": "Int64", "base_width": "Int64", "n_train": "Int64", "n_test": "Int64",
-    "l1_train": "float64",
-    "l1_last": "float64", "l1div_last": "float64", "skill_last": "float64",
-    "l1_best": "float64", "l1div_best": "float64", "skill_best": "float64",
+#: The k of retrieval.
+RECALLED = (1, 5, 10)
+#: What tells the rows of the records apart, with the type of each.
+FACTS = {
+    "kind": "string", "mapper": "string", "seed": "Int64", "epoch": "string", "note": "string",
+    "epochs": "Int64", "batch_size": "Int64", "base_width": "Int64", "l1_train": "float64",
     "best_epoch": "Int64", "diverged_at": "Int64",
 }  # fmt: skip
 
 
-def mean_l1(predicted: np.ndarray, target: np.ndarray) -> float:
-    """Mean absolute difference of two (n, D) arrays over rows and dimensions.
+@dataclass(frozen=True)
+class Clouds:
+    """Clouds with both of their embeddings.
 
-    Raises:
-        InputError: the shapes differ (they are not broadcast) or are empty.
+    Attributes:
+        manifest: n rows with class, object, corruption and severity; the clouds of each object in one order.
+        points: (n, X) point-cloud embeddings.
+        images: (n, Y) embeddings of the renders.
     """
-    if predicted.shape != target.shape or not target.size:
-        raise InputError(f"L1 between embeddings of the shapes {predicted.shape} and {target.shape}.")
-    return float(np.abs(predicted.astype(np.float64) - target).mean())
+
+    manifest: pd.DataFrame
+    points: np.ndarray
+    images: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not len(self.manifest) == len(self.points) == len(self.images):
+            raise InputError(
+                f"{len(self.manifest)} clouds have {len(self.points)} point embeddings and "
+                f"{len(self.images)} image embeddings; each needs one of both."
+            )
+
+    def where(self, chosen: np.ndarray) -> "Clouds":
+        """Those that `chosen`, (n,) bool, selects."""
+        return Clouds(self.manifest[chosen].reset_index(drop=True), self.points[chosen], self.images[chosen])
+
+    @property
+    def galleries(self) -> list[np.ndarray]:
+        """Rows of the clouds that are retrieved from each other: all objects' first, then their second, …"""
+        copies = self.manifest.groupby(["class", "object"], sort=False).cumcount()
+        return list(copies.groupby(copies).indices.values())
 
 
-def alignment_records(
-    runs: Iterable[Mapping],
-    x_train: np.ndarray,
-    y_train: np.ndarray,
-    x_test: np.ndarray,
-    y_test: np.ndarray,
-    image_model: str,
-    layer: str,
-    point_encoder: str,
-) -> pd.DataFrame:
-    """Table III as a long frame: one row per baseline, then one per trained mapper, sorted by norm and seed.
+@dataclass(frozen=True)
+class ImageSpace:
+    """What predictions are compared with, beside the render of their own cloud.
+
+    Attributes:
+        mean, median: (Y,) of the training split's image embeddings.
+        classes: C names.
+        prompts: (C, D) what the CLIP makes of their prompts, in its projected space.
+        projection: (Y, D) from image embeddings to that space; None where they are in it.
+        top: the k of top-k.
+    """
+
+    mean: np.ndarray
+    median: np.ndarray
+    classes: Sequence[str]
+    prompts: np.ndarray
+    projection: np.ndarray | None
+    top: Sequence[int]
+
+    def measure(self, predicted: np.ndarray, clouds: Clouds) -> pd.DataFrame:
+        """Every measure of predictions (n, Y), a row per cloud, with the median's L1 as median_l1.
+
+        Raises:
+            InputError: the predictions are not as many and as wide as the images, or hold NaN or inf.
+        """
+        if predicted.shape != clouds.images.shape or not np.isfinite(predicted).all():
+            raise InputError(
+                f"predicted image embeddings: shape {predicted.shape} for images {clouds.images.shape}, or "
+                "NaN or inf in them. Train this mapper again."
+            )
+        centred = directions(predicted - self.mean), directions(clouds.images - self.mean)
+        return pd.DataFrame(
+            {
+                "l1": np.abs(predicted.astype(np.float64) - clouds.images).mean(axis=1),
+                "median_l1": np.abs(self.median.astype(np.float64) - clouds.images).mean(axis=1),
+                "cosine": (centred[0] * centred[1]).sum(axis=1),
+                **_retrieval("image", predicted, clouds.images, clouds.galleries),
+                **_retrieval("cloud", clouds.images, predicted, clouds.galleries),
+                **self.zero_shot(predicted, clouds),
+            }
+        )
+
+    def zero_shot(self, images: np.ndarray, clouds: Clouds) -> dict[str, np.ndarray]:
+        """{"top<k>": (n,)} of image embeddings (n, Y), predicted or real, of `clouds`."""
+        projected = images if self.projection is None else images @ self.projection
+        return _top(match_ranks(projected, self.prompts, self._numbers(clouds)), self.top)
+
+    def classified(self, logits: np.ndarray, clouds: Clouds) -> dict[str, np.ndarray]:
+        """The same of a classifier's logits, (n, C), for the classes in this order."""
+        return _top(score_ranks(logits, self._numbers(clouds)), self.top)
+
+    def _numbers(self, clouds: Clouds) -> np.ndarray:
+        """(n,) int, the place of each cloud's class among `classes`."""
+        number = {name: index for index, name in enumerate(self.classes)}
+        if unknown := sorted(set(clouds.manifest["class"]) - set(number)):
+            raise InputError(f"clouds of the class '{unknown[0]}', which has no prompt. Embed again.")
+        return clouds.manifest["class"].map(number).to_numpy()
+
+
+def _top(ranks: Ranks, top: Sequence[int]) -> dict[str, np.ndarray]:
+    return {f"top{k}": ranks.within(k) for k in top}
+
+
+def _retrieval(
+    what: str, queries: np.ndarray, gallery: np.ndarray, galleries: Sequence[np.ndarray]
+) -> dict[str, np.ndarray]:
+    """{"<what>_rank": (n,), "<what>_r<k>": (n,)} of row i of `queries` finding row i of `gallery`."""
+    ranks = Ranks(np.empty(len(queries), dtype=np.int64), np.empty(len(queries), dtype=np.int64))
+    for rows in galleries:
+        ranks.ahead[rows], ranks.tied[rows] = match_ranks(queries[rows], gallery[rows], np.arange(len(rows)))
+    return {f"{what}_rank": ranks.mean()} | {f"{what}_r{k}": ranks.within(k) for k in RECALLED}
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is evaluated.
+
+    Attributes:
+        kind: "reference", "baseline" or "mapper".
+        mapper: its name.
+        measure: from clouds (n) to a frame of measures, a row per cloud; None: the training diverged.
+        epoch: "last" or "best" of a training, else "-".
+        facts: more of `FACTS`.
+    """
+
+    kind: str
+    mapper: str
+    measure: Callable[[Clouds], pd.DataFrame] | None
+    epoch: str = "-"
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+def evaluate(
+    candidates: Iterable[Candidate], aligned: Clouds, variants: Clouds
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Measure every candidate; only one needs to be in memory at a time.
 
     Args:
-        runs: `pointspider.mapper.training.TrainingResult.summary()` of each training on these embeddings.
-        x_train, x_test: (n, input width) point-cloud embeddings.
-        y_train, y_test: (n, output width) image embeddings.
-        image_model, layer, point_encoder: where the embeddings come from.
+        candidates: in the order of the rows.
+        aligned: the test split.
+        variants: the test objects' clouds, clean and corrupted, for the figures of single corruptions.
 
     Returns:
-        The columns of `COLUMNS`:
+        - A row per candidate: `FACTS`; n_test (clouds) and objects; every measure on the test split; gain,
+          gain_low and gain_high: how much nearer than the median it comes, in L1, with its 95 % interval over
+          the test objects (Student's t).
+        - A row per corruption, severity and candidate, but not for best epochs: mapper, seed, corruption,
+          severity, n (clouds), every measure.
 
-        - kind: "baseline" or "mapper"; mapper: zero, mean, median or BASE, LNORM, RNORM; norm, seed;
-        - image_model, layer, point_encoder; epochs asked for; batch_size and base_width as used;
-        - n_train, n_test: clouds;
-        - l1_train: during the last epoch, on the train split;
-        - l1_last, l1div_last, skill_last: on the test split, after the last epoch;
-        - l1_best, l1div_best, skill_best: after best_epoch, the epoch (counted from 1) with the lowest test
-          loss, hence optimistic;
-        - diverged_at: epoch (counted from 1) at which the training broke down.
-
-        Of a baseline, _last and _best are equal. Missing are what a baseline does not have, and what a mapper
-        that diverged does not: l1_train, _last, and after no finite epoch _best.
+        What a candidate does not have is missing.
     """
-    rows = []
-    for name, fit in BASELINES.items():
-        predict = fit(x_train, y_train)
-        l1 = mean_l1(predict(x_test), y_test)
-        l1_train = mean_l1(predict(x_train), y_train)
-        rows.append({"kind": "baseline", "mapper": name, "l1_train": l1_train, "l1_last": l1, "l1_best": l1})
-    order = list(LABELS)
-    for run in sorted(runs, key=lambda run: (order.index(run["norm"]), run["seed"])):
-        rows.append({"kind": "mapper", "mapper": LABELS[run["norm"]], **run})
-    frame = pd.DataFrame(rows).reindex(columns=list(COLUMNS)).astype(COLUMNS)
+    grouped = variants.manifest.groupby(["corruption", "severity"], sort=False)
+    cell_of_cloud = grouped.ngroup().to_numpy()
+    variant_cells = grouped.size().rename("n").reset_index()
+    records, cells = [], []
+    for candidate in candidates:
+        record = {"kind": candidate.kind, "mapper": candidate.mapper, "epoch": candidate.epoch}
+        record |= candidate.facts
+        if candidate.measure:
+            measured = candidate.measure(aligned)
+            record |= _summaries(measured, np.zeros(len(measured))).iloc[0].to_dict()
+            record |= _gain(measured, aligned)
+            if candidate.epoch != "best":
+                of_cells = _summaries(candidate.measure(variants), cell_of_cloud)
+                of_cells = pd.concat([variant_cells, of_cells], axis=1)
+                cells.append(of_cells.assign(mapper=candidate.mapper, seed=record.get("seed")))
+        records.append(record)
+    frame = pd.DataFrame(records)
+    frame = frame.reindex(columns=[*FACTS, *(name for name in frame if name not in FACTS)])
     frame = frame.assign(
-        image_model=image_model,
-        layer=layer,
-        point_encoder=point_encoder,
-        n_train=len(y_train),
-        n_test=len(y_test),
+        n_test=len(aligned.images), objects=aligned.manifest.groupby(["class", "object"]).ngroups
     )
-    whole = (frame["kind"] == "mapper") & frame["batch_size"].isna()
-    frame.loc[whole, "batch_size"] = len(y_train)
-    reference = frame.loc[frame["mapper"] == "median", "l1_last"].item()
-    for which in ("last", "best"):
-        frame[f"l1div_{which}"] = 1 / frame[f"l1_{which}"]
-        # Where the median is perfect, the test split is constant, and there is no skill to show.
-        frame[f"skill_{which}"] = 1 - frame[f"l1_{which}"] / reference if reference else np.nan
-    return frame.astype(COLUMNS)
+    return frame.astype(FACTS), pd.concat(cells, ignore_index=True).astype({"seed": "Int64"})
+
+
+def _summaries(measured: pd.DataFrame, sets: np.ndarray) -> pd.DataFrame:
+    """Measures of sets of clouds from those of each cloud, (n) rows; `sets`, (n,), tells which it is in."""
+    grouped = measured.groupby(sets)
+    ranks = [name for name in measured if name.endswith("_rank")]
+    values = grouped.mean().reset_index(drop=True)
+    values[ranks] = grouped[ranks].median().to_numpy()
+    if "l1" in values:
+        # Zeros are missing: a perfect prediction has no L1DIV; where the median is perfect, there is no skill
+        values["l1div"] = 1 / values["l1"].replace(0, np.nan)
+        values["skill"] = 1 - values["l1"] / values.pop("median_l1").replace(0, np.nan)
+    return values
+
+
+def _gain(measured: pd.DataFrame, clouds: Clouds) -> dict[str, float]:
+    """How much nearer than the median, and between what; clouds of one object count together."""
+    if "l1" not in measured:
+        return {}
+    nearer = measured["median_l1"] - measured["l1"]
+    objects = nearer.groupby([clouds.manifest["class"], clouds.manifest["object"]]).mean()
+    over_objects = spread(objects.to_numpy())
+    return {"gain": over_objects.mean, "gain_low": over_objects.low, "gain_high": over_objects.high}
 
 
 def read_curves(directories: Iterable[str | Path]) -> pd.DataFrame:
