@@ -9,24 +9,16 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from test_tables import L1, alignment, speed_records, zero_shot
+from test_tables import L1, alignment, speed_records
 
 from pointspider.errors import InputError
 from pointspider.plots.alignment import plot_alignment, plot_loss_curves
 from pointspider.plots.sheets import cloud_sheet, contact_sheet
 from pointspider.plots.speed import plot_speed
 from pointspider.plots.style import save
-from pointspider.plots.zero_shot import plot_zero_shot
 from pointspider.storage import read_png
 from pointspider.tables.alignment import alignment_table
 from pointspider.tables.speed import speed_table
-from pointspider.tables.zero_shot import zero_shot_table
-
-PUBLISHED = [
-    "clip-vit-base-patch32",
-    "CLIP-ViT-H-14-laion2B-s32B-b79K",
-    "CLIP-ViT-L-14-DataComp.XL-s13B-b90K",
-]
 
 
 def draw_speed(preset: str, available: bool = True) -> Figure:
@@ -39,13 +31,6 @@ def draw_speed(preset: str, available: bool = True) -> Figure:
     device = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz, LLVM 19.1.7"
     records["device"] = records["device"].where(records["reason"] != "", device)
     return plot_speed(speed_table(records, preset, "procedural", seed=6))
-
-
-def draw_zero_shot(preset: str, models: list[str], draws: int = 5) -> Figure:
-    hits = {f"draw_{draw:04d}": 4 + draw % 9 for draw in range(draws)} | {"clean": 20}
-    records = zero_shot({model: hits for model in models})
-    weights = {model: f"laion/{model}" if model in PUBLISHED else "train" for model in models}
-    return plot_zero_shot(zero_shot_table(records, preset, "x", weights, seed=4, classes=40), records)
 
 
 def draw_alignment(preset: str, l1: dict[str, list[float]]) -> Figure:
@@ -80,8 +65,6 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "speed": partial(draw_speed, "embedded"),
     "speed of the paper": partial(draw_speed, "paper"),
     "no variant works": partial(draw_speed, "embedded", available=False),
-    "one model": partial(draw_zero_shot, "embedded", ["tiny"], draws=1),
-    "long names": partial(draw_zero_shot, "paper", PUBLISHED, draws=100),
     "alignment": partial(
         draw_alignment, "paper", {"BASE": [0.6, 0.62], "LNORM": [0.3, 0.31], "RNORM": [0.55]}
     ),
@@ -149,17 +132,8 @@ def test_speed_names_device_ratio_and_what_does_not_work():
     assert "the paper, on its own machine" in texts(draw_speed("paper"))
 
 
-def test_speed_is_on_a_log_axis_and_zero_shot_spans_all_accuracies():
+def test_speed_is_on_a_log_axis():
     assert draw_speed("embedded").axes[0].get_xscale() == "log"
-    for axes in draw_zero_shot("embedded", ["tiny"]).axes:
-        low, high = axes.get_xlim()
-        assert low <= 0
-        assert high >= 1
-
-
-def test_published_models_are_not_named_twice():
-    assert PUBLISHED[1] in texts(draw_zero_shot("paper", PUBLISHED))
-    assert "tiny\ntrained by this workflow" in texts(draw_zero_shot("embedded", ["tiny"]))
 
 
 def test_failed_mappers_are_said_in_words():

@@ -8,18 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from test_tables_zero_shot import BEST, RIGHT, make_tables
 
 from pointspider.errors import InputError
-from pointspider.evaluate.statistics import wilson_interval
 from pointspider.storage import read_csv, write_csv
 from pointspider.tables.alignment import PAPER_L1DIV, alignment_table
 from pointspider.tables.common import weights_label
 from pointspider.tables.speed import PAPER_POINTS_PER_SECOND, speed_table
 from pointspider.tables.summary import selected_metrics, summary
-from pointspider.tables.zero_shot import PAPER_ACCURACY, top_ranks, zero_shot_table
 
 PLOTS = {"Loss curves": "../plots/loss_curves.png"}
-PUBLISHED = "CLIP-ViT-H-14-laion2B-s32B-b79K"
 
 
 def speed_records() -> pd.DataFrame:
@@ -45,26 +43,6 @@ def speed_records() -> pd.DataFrame:
 @pytest.fixture
 def speed() -> pd.DataFrame:
     return speed_records()
-
-
-def zero_shot(hits: dict[str, dict[str, int]], n: int = 40, n_clean: int = 100) -> pd.DataFrame:
-    """Records as `pointspider.evaluate.zero_shot` makes them, from the number of hits per model and set."""
-    rows = []
-    for model, sets in hits.items():
-        for name, count in sets.items():
-            total = n_clean if name == "clean" else n
-            row = {"model": model, "set": name, "n": total}
-            for k in (1, 3):
-                low, high = wilson_interval(count * k, total)
-                row |= {f"top{k}": count * k / total, f"top{k}_low": low, f"top{k}_high": high}
-            rows.append(row)
-    return pd.DataFrame(rows)
-
-
-HITS = {
-    PUBLISHED: {"draw_0000": 12, "draw_0001": 8, "draw_0002": 4, "clean": 30},
-    "tiny": {"draw_0000": 1, "draw_0001": 1, "draw_0002": 1, "clean": 2},
-}
 
 
 def alignment(l1: dict[str, list[float]], median: float = 0.5) -> pd.DataFrame:
@@ -102,13 +80,14 @@ def alignment(l1: dict[str, list[float]], median: float = 0.5) -> pd.DataFrame:
 L1 = {"BASE": [np.nan, np.nan], "LNORM": [0.25, 0.4], "RNORM": [0.6, np.nan]}
 
 
-def three_tables(speed: pd.DataFrame, preset: str) -> list[pd.DataFrame]:
-    weights = {PUBLISHED: f"laion/{PUBLISHED}", "tiny": "train"}
-    return [
-        speed_table(speed, preset, "procedural", seed=6),
-        zero_shot_table(zero_shot(HITS), preset, "procedural", weights, seed=4, classes=40),
-        alignment_table(alignment(L1), preset, "procedural", "train", "train"),
-    ]
+def all_tables(speed: pd.DataFrame, preset: str, l1: dict[str, list[float]] = L1) -> dict[str, pd.DataFrame]:
+    """The tables of the summary page, by the names of their files."""
+    zero_shot = make_tables(RIGHT, preset, ("verbatim", "spaces"))
+    return {
+        "table1": speed_table(speed, preset, "procedural", seed=6),
+        **{name: table for name, table in zero_shot.items() if name != "records"},
+        "table3": alignment_table(alignment(l1), preset, "procedural", "train", "train"),
+    }
 
 
 def test_speed_stands_beside_its_ratio_to_the_reference(speed):
@@ -152,29 +131,6 @@ def test_the_papers_speed_stands_beside_every_variant_it_gives(speed):
     assert table["paper_points_per_second"].tolist() == [18.720, 18.720, 56.161, 56.161]
 
 
-def test_zero_shot_is_the_first_draw_with_the_spread_over_all():
-    weights = {PUBLISHED: f"laion/{PUBLISHED}", "tiny": "train"}
-    table = zero_shot_table(zero_shot(HITS), "embedded", "procedural", weights, seed=4, classes=40)
-    assert table["model"].tolist() == [PUBLISHED, "tiny"]
-    assert table["weights"].tolist() == [f"laion/{PUBLISHED}", "trained by this workflow"]
-    row = table.iloc[0]
-    assert (row["n"], row["draws"], row["n_clean"], row["seed"]) == (40, 3, 100, 4)
-    assert row["top1"] == pytest.approx(0.3)
-    assert (row["top1_low"], row["top1_high"]) == pytest.approx((0.1807, 0.4543), abs=1e-4)  # 12 of 40
-    assert (row["top1_mean"], row["top1_std"]) == pytest.approx((0.2, 0.1))
-    assert (row["top1_clean"], row["top3_clean"]) == pytest.approx((0.3, 0.9))
-    assert row["top1_clean_high"] - row["top1_clean_low"] < row["top1_high"] - row["top1_low"]
-    assert (row["top1_chance"], row["top3_chance"]) == pytest.approx((0.025, 0.075))
-    assert top_ranks(table) == [1, 3]
-
-
-def test_one_draw_has_no_standard_deviation():
-    records = zero_shot({"tiny": {"draw_0000": 4, "clean": 20}})
-    row = zero_shot_table(records, "embedded", "procedural", {"tiny": "train"}, seed=4, classes=40).iloc[0]
-    assert row["top1_mean"] == pytest.approx(0.1)
-    assert np.isnan(row["top1_std"])
-
-
 def test_alignment_takes_l1div_per_seed_and_leaves_diverged_seeds_out():
     table = alignment_table(alignment(L1), "embedded", "procedural", "train", "train").set_index("mapper")
     assert table.index.tolist() == ["zero", "mean", "median", "BASE", "LNORM", "RNORM"]
@@ -201,12 +157,13 @@ def test_alignment_takes_l1div_per_seed_and_leaves_diverged_seeds_out():
 
 def test_the_papers_figures_are_empty_unless_the_preset_is_the_papers(speed):
     for preset, expected in (("embedded", False), ("paper", True)):
-        tables = three_tables(speed, preset)
-        columns = [name for table in tables for name in table.columns if name.startswith("paper_")]
-        assert columns == ["paper_points_per_second", "paper_top1", "paper_top3", "paper_l1div"]
-        assert [bool(table[name].notna().any()) for table in tables for name in table.columns
-                if name.startswith("paper_")] == [expected] * 4  # fmt: skip
-    _, table2, table3 = tables
+        tables = all_tables(speed, preset)
+        figures = [table[name] for table in tables.values() for name in table if name.startswith("paper_")]
+        assert [column.name for column in figures] == [
+            "paper_points_per_second", *["paper_top1", "paper_top3"] * 2, "paper_l1div",
+        ]  # fmt: skip
+        assert [column.notna().any() for column in figures] == [expected] * 6
+    table2, table3 = tables["table2"], tables["table3"]
     assert table2["paper_top1"].tolist()[0] == 0.300
     assert table2["paper_top3"].tolist()[0] == 0.400
     assert np.isnan(table2["paper_top1"].tolist()[1])  # a model that the paper does not have
@@ -215,37 +172,35 @@ def test_the_papers_figures_are_empty_unless_the_preset_is_the_papers(speed):
 
 
 def test_the_papers_figures_agree_with_its_text():
-    """Abstract: a mean L1 of about 0.25; section III: cuda about 3 times as fast as llvm; Table II: of 40."""
+    """Abstract: a mean L1 of about 0.25; section III: cuda about 3 times as fast as llvm."""
     assert 1 / PAPER_L1DIV["LNORM"] == pytest.approx(0.25, abs=0.001)
     ratio = PAPER_POINTS_PER_SECOND["cuda_ad_rgb"] / PAPER_POINTS_PER_SECOND["llvm_ad_rgb"]
     assert ratio == pytest.approx(3, abs=0.01)
-    hits = [40 * share for shares in PAPER_ACCURACY.values() for share in shares.values()]
-    np.testing.assert_allclose(hits, np.round(hits))
 
 
 def test_tables_survive_the_csv(speed, tmp_path):
-    for index, table in enumerate(three_tables(speed, "paper")):
-        write_csv(tmp_path / f"{index}.csv", table)
-        read = read_csv(tmp_path / f"{index}.csv")
+    for name, table in all_tables(speed, "paper").items():
+        write_csv(tmp_path / f"{name}.csv", table)
+        read = read_csv(tmp_path / f"{name}.csv")
         assert_frame_equal(read.convert_dtypes(), table.convert_dtypes(), check_dtype=False)
 
 
 def test_selected_metrics_are_flat_json(speed):
-    _, table2, table3 = three_tables(speed, "embedded")
-    metrics = selected_metrics(table2, table3, "layer")
+    tables = all_tables(speed, "embedded")
+    metrics = selected_metrics(tables["table2"], tables["table3"], "layer")
     assert metrics["mapper"] == "LNORM"
     assert (metrics["l1"], metrics["l1div"], metrics["skill"]) == pytest.approx((0.325, 3.25, 0.35))
     assert metrics["best_l1"] == pytest.approx(0.1625)
-    assert metrics["zero_shot_model"] == PUBLISHED
+    assert metrics["zero_shot_model"] == BEST
     assert (metrics["zero_shot_top1"], metrics["zero_shot_top1_mean"]) == pytest.approx((0.3, 0.2))
-    diverged = selected_metrics(table2, table3, "none")
+    diverged = selected_metrics(tables["table2"], tables["table3"], "none")
     assert diverged["l1"] is None
     assert diverged["seeds_diverged"] == 2
     assert json.loads(json.dumps(diverged, allow_nan=False)) == diverged
 
 
 def test_the_summary_draws_its_conclusions_by_rule(speed):
-    page = summary(*three_tables(speed, "embedded"), PLOTS)
+    page = summary(all_tables(speed, "embedded"), PLOTS)
     for sentence in (
         "**Not comparable with the paper.**",
         "`llvm_ad_rgb` (a CPU, LLVM 19.1.7): ours, 224², 64 samples, renders 40 times as many points per "
@@ -253,9 +208,9 @@ def test_the_summary_draws_its_conclusions_by_rule(speed):
         "the parameter `speed.reference` (in the paper 800², 256 samples)",
         "× reference, each at its size",
         "`cuda_ad_rgb`: not available: no NVIDIA driver.",
-        f"{PUBLISHED} is above chance: the first draw's top-1 interval excludes 0.025.",
+        f"{BEST} is above chance, 0.025: it names 0.750 [",
         "tiny is not told from chance",
-        "is ahead of every other model",
+        f"tell 1 of 1 apart: {BEST} is ahead of tiny.",
         "BASE diverged with every seed",
         "LNORM beats the median with every seed",
         "RNORM is worse than a constant (1 of 2 seeds diverged and are left out): its L1 is 1.2 times the "
@@ -270,21 +225,11 @@ def test_the_summary_draws_its_conclusions_by_rule(speed):
 
 
 def test_the_summary_of_the_paper_shows_its_figures(speed):
-    page = summary(*three_tables(speed, "paper"), PLOTS)
+    page = summary(all_tables(speed, "paper"), PLOTS)
     assert "Not comparable" not in page
     assert "The data and models are the paper's. The settings are those of params.yaml" in page
-    for figure in ("18.720", "3.996", "0.400"):
+    for figure in ("18.720", "3.996", "0.400", f"The paper's claim that {BEST} is best holds"):
         assert figure in page
-
-
-def test_overlapping_intervals_are_no_ranking(speed):
-    hits = {"first": {"draw_0000": 8, "clean": 20}, "second": {"draw_0000": 6, "clean": 20}}
-    table = zero_shot_table(
-        zero_shot(hits), "embedded", "x", dict.fromkeys(hits, "train"), seed=4, classes=40
-    )
-    table1, _, table3 = three_tables(speed, "embedded")
-    page = summary(table1, table, table3, PLOTS)
-    assert "The first draw does not rank first above second: with n = 40 their intervals overlap." in page
 
 
 @pytest.mark.parametrize(
@@ -297,9 +242,7 @@ def test_overlapping_intervals_are_no_ranking(speed):
     ],
 )
 def test_a_mapper_that_does_not_beat_the_median_is_said_to_equal_it_or_to_be_worse(speed, l1, told):
-    table1, table2, _ = three_tables(speed, "embedded")
-    table3 = alignment_table(alignment({"RNORM": l1}), "embedded", "x", "train", "train")
-    assert f"- RNORM {told}\n" in summary(table1, table2, table3, PLOTS)
+    assert f"- RNORM {told}\n" in summary(all_tables(speed, "embedded", {"RNORM": l1}), PLOTS)
 
 
 def columns_of(page: str) -> dict[str, list[str]]:
@@ -314,9 +257,7 @@ def columns_of(page: str) -> dict[str, list[str]]:
 
 def test_numbers_of_a_column_have_equal_decimals(speed):
     l1 = {"BASE": [0.49, 0.49], "LNORM": [0.436, 0.436], "RNORM": [4.01, 1234.0]}
-    table1, table2, _ = three_tables(speed, "embedded")
-    table3 = alignment_table(alignment(l1), "embedded", "x", "train", "train")
-    columns = columns_of(summary(table1, table2, table3, PLOTS))
+    columns = columns_of(summary(all_tables(speed, "embedded", l1), PLOTS))
     for name in ("L1, last", "L1, best", "× reference, each at its size", "CPU s/cloud", "points/s"):
         numbers = [cell.strip() for cell in columns[name][1:] if "." in cell]
         assert len(numbers) >= 2
@@ -325,10 +266,10 @@ def test_numbers_of_a_column_have_equal_decimals(speed):
 
 
 def test_text_is_aligned_left_and_numbers_right(speed):
-    columns = columns_of(summary(*three_tables(speed, "paper"), PLOTS))
+    columns = columns_of(summary(all_tables(speed, "paper"), PLOTS))
     left = {name for name, (rule, *_) in columns.items() if not rule.strip().endswith(":")}
     assert left == {
-        "variant", "method", "picture", "model", "weights", "predictor", "seeds", "best epoch",
+        "variant", "method", "picture", "model", "weights", "prompts", "predictor", "seeds", "best epoch",
     }  # fmt: skip
     for name, (_, *cells) in columns.items():
         edges = [cell[1] if name in left else cell[-2] for cell in cells if cell.strip()]
@@ -336,35 +277,31 @@ def test_text_is_aligned_left_and_numbers_right(speed):
 
 
 def test_the_summarys_tables_are_rectangular(speed):
-    blocks = summary(*three_tables(speed, "paper"), PLOTS).split("\n\n")
+    blocks = summary(all_tables(speed, "paper"), PLOTS).split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
-    assert [len(lines) for lines in tables] == [2 + 4, 2 + 2, 2 + 6]
+    assert [len(lines) for lines in tables] == [2 + 4, 2 + 2, 2 + 4, 2 + 6]
     for lines in tables:
         assert len({(len(line), line.count("|")) for line in lines}) == 1
 
 
 def test_summary_and_metrics_read_tables_that_were_written(speed, tmp_path):
-    tables = three_tables(speed, "embedded")
-    paths = [tmp_path / f"{index}.csv" for index in range(3)]
-    for path, table in zip(paths, tables, strict=True):
-        write_csv(path, table)
-    read = [read_csv(path) for path in paths]
-    assert summary(*read, PLOTS) == summary(*tables, PLOTS)
-    assert selected_metrics(*read[1:], "layer") == selected_metrics(*tables[1:], "layer")
+    tables, back = all_tables(speed, "embedded"), {}
+    for name, table in tables.items():
+        write_csv(tmp_path / f"{name}.csv", table)
+        back[name] = read_csv(tmp_path / f"{name}.csv")
+    assert summary(back, PLOTS) == summary(tables, PLOTS)
+    assert selected_metrics(back["table2"], back["table3"], "layer") == selected_metrics(
+        tables["table2"], tables["table3"], "layer"
+    )
 
 
 def test_missing_columns_are_named(speed):
     with pytest.raises(InputError, match=r"speed records: no columns \['psnr_db'\]"):
         speed_table(speed.drop(columns="psnr_db"), "embedded", "x", seed=6)
-    with pytest.raises(InputError, match=r"zero-shot records: no columns \['top1_low'\]"):
-        zero_shot_table(zero_shot(HITS).drop(columns="top1_low"), "embedded", "x", {}, seed=4, classes=40)
     with pytest.raises(InputError, match=r"alignment records: no columns \['diverged_at'\]"):
         alignment_table(alignment(L1).drop(columns="diverged_at"), "embedded", "x", "train", "train")
     with pytest.raises(InputError, match="alignment records: no rows"):
         alignment_table(alignment(L1).iloc[:0], "embedded", "x", "train", "train")
-    records = zero_shot({"tiny": {"draw_0000": 4}})
-    with pytest.raises(InputError, match="tiny lacks the set 'clean'"):
-        zero_shot_table(records, "embedded", "x", {"tiny": "train"}, seed=4, classes=40)
 
 
 def test_weights_are_called_by_their_name():
