@@ -9,10 +9,12 @@ estimate of the loss on other clouds. The report shows it as "best", beside "las
 """
 
 import copy
+import ctypes
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,8 +24,19 @@ from tqdm import tqdm
 
 from pointspider.errors import InputError
 from pointspider.mapper import LABELS
+from pointspider.mapper.checkpoint import Progress, fingerprint
 from pointspider.mapper.model import Mapper
 from pointspider.seeding import generator
+
+#: A training whose test loss ends above this many times that of predicting zero has diverged, finite or not.
+DIVERGED = 10
+
+#: Between two checkpoints: what a kill can cost. At full width one is 1.4 GB.
+CHECKPOINT_SECONDS = 60
+
+#: Batches of more than this many rows per input dimension take a basis through the layers instead of the
+#: samples: BASE gains above 1, LNORM, which pays for its Gram matrices, above 1.4.
+ROWS_FOR_BASIS = 1.5
 
 
 @dataclass(frozen=True)
@@ -36,6 +49,8 @@ class Settings:
         batch_size: samples; None: the whole training split (the paper gives none).
         base_width: hidden layers are 2, 4, 8, 4 and 2 times this; None: the input's width (paper).
         response_size: channels of LocalResponseNorm; used by norm "response" alone.
+        precision: of the layers' products: fp32, bf16 (weights, losses and Adam stay float32), or auto: bf16
+            where the device computes in it, otherwise fp32.
     """
 
     epochs: int
@@ -43,6 +58,7 @@ class Settings:
     batch_size: int | None = None
     base_width: int | None = None
     response_size: int = 1
+    precision: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -51,18 +67,21 @@ class TrainingResult:
 
     Attributes:
         norm, settings, seed: what was trained.
-        last: the mapper as the training ended, on the CPU; not finite where it diverged.
+        precision: fp32 or bf16, as it was trained.
+        last: the mapper as the training ended, on the CPU; may not be finite where it diverged.
         best: the mapper after `best_epoch`, on the CPU; untrained where no epoch was finite.
         train_loss: (epochs,) float64, mean of the batches' losses, each taken before its step.
         test_loss: (epochs,) float64, loss on the test split after the epoch.
-        diverged_at: the first epoch, counted from 1, whose losses or weights are not finite; the losses end
-            before it. None: the training did not diverge.
-        seconds: wall time of the epochs.
+        diverged_at: the first epoch, counted from 1, whose losses are not finite (the losses end before it),
+            or from which to the end the test loss is above `DIVERGED` times that of predicting zero; None: it
+            did not diverge.
+        seconds: wall time of the epochs, since it was resumed if it was.
     """
 
     norm: str
     settings: Settings
     seed: int
+    precision: str
     last: Mapper
     best: Mapper
     train_loss: np.ndarray
@@ -84,6 +103,7 @@ class TrainingResult:
             "epochs": self.settings.epochs,
             "batch_size": self.settings.batch_size,
             "base_width": self.last.architecture.base_width,
+            "precision": self.precision,
             "l1_train": float(self.train_loss[-1]) if finished else None,
             "l1_last": float(self.test_loss[-1]) if finished else None,
             "l1_best": float(self.test_loss.min()) if self.best_epoch else None,
@@ -102,78 +122,154 @@ def train_mapper(
     seed: int,
     on_epoch: Callable[[int, float, float], None] | None = None,
     device: str | None = None,
+    checkpoint: Path | None = None,
 ) -> TrainingResult:
-    """Train one mapper from random weights.
+    """Train one mapper from random weights, or on from its checkpoint.
 
-    On the CPU, equal arguments and an equal number of threads give equal bytes.
+    On the CPU, equal arguments and an equal number of threads give equal bytes, resumed or not.
 
     Args:
         x_train, x_test: (n, input width) point-cloud embeddings.
         y_train, y_test: (n, output width) image embeddings of the same clouds in the same order.
         norm: none, layer or response. One seed gives the three the same initial Linear weights and batches.
         seed: of the initial weights and of the batches.
-        on_epoch: called with (epoch counted from 1, train loss, test loss) after every finite epoch.
+        on_epoch: called with (epoch counted from 1, train loss, test loss) after every finite epoch; after a
+            resume first with the epochs before.
         device: where to train; None: on a CUDA device if there is one.
+        checkpoint: a file that is written every minute and at the end; if it is there and of this training,
+            the training goes on from it. The caller deletes it once the result is safe.
 
     Raises:
-        InputError: the embeddings do not fit each other, are empty, or hold NaN or inf.
+        InputError: the embeddings do not fit each other, are empty, or hold NaN or inf; the precision has no
+            such name; the checkpoint is broken.
     """
     _check(x_train, y_train, x_test, y_test)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    precision = _precision(settings.precision, device)
+    arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+    training = fingerprint({"norm": norm, "seed": seed, "precision": precision, **asdict(settings)}, arrays)
     x_train, y_train, x_test, y_test = (
-        torch.as_tensor(values, dtype=torch.float32, device=device)
-        for values in (x_train, y_train, x_test, y_test)
+        torch.as_tensor(values, dtype=torch.float32, device=device) for values in arrays.values()
     )
+    _keep_freed_memory()
+
     mapper = Mapper(x_train.shape[1], y_train.shape[1], norm, settings.base_width, settings.response_size)
     mapper.initialise(_torch_generator(seed, "weights"))
     mapper.to(device)
-    best = copy.deepcopy(mapper)
     optimiser = torch.optim.Adam(mapper.parameters(), lr=settings.learning_rate, fused=True)
-    shuffling = _torch_generator(seed, "batches")
+    run = Progress(mapper, copy.deepcopy(mapper), optimiser, _torch_generator(seed, "batches"))
+    if checkpoint:
+        run.restore(checkpoint, training)
+    if on_epoch:
+        for epoch, losses in enumerate(zip(run.train_loss, run.test_loss, strict=True), start=1):
+            on_epoch(epoch, *losses)
 
-    train_losses: list[float] = []
-    test_losses: list[float] = []
+    batch_loss = _loss(mapper, precision, device, rows=settings.batch_size or len(x_train))
     diverged_at = None
-    start = time.perf_counter()
-    for epoch in tqdm(range(1, settings.epochs + 1), desc=f"{LABELS[norm]}, seed {seed}", disable=None):
+    start = saved = time.perf_counter()
+    epochs = range(len(run.test_loss) + 1, settings.epochs + 1)
+    for epoch in tqdm(epochs, desc=f"{LABELS[norm]}, seed {seed}", disable=None):
         total = torch.zeros((), device=device)
-        for rows in _batches(len(x_train), settings.batch_size, shuffling):
-            loss = l1_loss(mapper(x_train[rows]), y_train[rows])  # mean over (rows, output width)
+        for x, y in _batches(x_train, y_train, settings.batch_size, run.shuffling):
+            loss = batch_loss(x, y)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-            total += loss.detach() * len(x_train[rows])
-        with torch.inference_mode():
-            test_loss = l1_loss(mapper(x_test), y_test).item()
+            total += loss.detach() * len(x)
+        with torch.inference_mode(), _autocast(precision, device):
+            test_loss = l1_loss(mapper(x_test).float(), y_test).item()
         train_loss = total.item() / len(x_train)
         if not (math.isfinite(train_loss) and math.isfinite(test_loss)):
             diverged_at = epoch
             break
-        if test_loss < min(test_losses, default=math.inf):
-            best.load_state_dict(mapper.state_dict())
-        train_losses.append(train_loss)
-        test_losses.append(test_loss)
+        if test_loss < min(run.test_loss, default=math.inf):
+            run.best.load_state_dict(mapper.state_dict())
+        run.train_loss.append(train_loss)
+        run.test_loss.append(test_loss)
         if on_epoch:
             on_epoch(epoch, train_loss, test_loss)
+        if checkpoint and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
+            run.save(checkpoint, training)
+            saved = time.perf_counter()
+    if checkpoint:
+        run.save(checkpoint, training)
     return TrainingResult(
         norm=norm,
         settings=settings,
         seed=seed,
+        precision=precision,
         last=mapper.cpu().eval(),
-        best=best.cpu().eval(),
-        train_loss=np.array(train_losses),
-        test_loss=np.array(test_losses),
-        diverged_at=diverged_at,
+        best=run.best.cpu().eval(),
+        train_loss=np.array(run.train_loss),
+        test_loss=np.array(run.test_loss),
+        diverged_at=diverged_at or _grown_from(run.test_loss, y_test.abs().mean().item()),
         seconds=time.perf_counter() - start,
     )
 
 
-def _batches(samples: int, size: int | None, shuffling: torch.Generator) -> Iterator[Tensor | slice]:
-    """The rows of each batch of one epoch: every row once, in a new order each epoch."""
-    if size is None or size >= samples:
-        yield slice(None)  # one batch: its order does not matter, and a slice copies nothing
+def _precision(name: str, device: str) -> str:
+    """fp32 or bf16: what `name` says, or, where it is auto, what the device computes in natively."""
+    if name == "auto":
+        if device.startswith("cuda"):
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            able = torch.cpu.get_capabilities()
+            native = able.get("amx_bf16") or able.get("avx512_bf16")
+        return "bf16" if native else "fp32"
+    if name not in ("fp32", "bf16"):
+        raise InputError(f"mapper.precision: '{name}' does not exist; choose fp32, bf16 or auto.")
+    return name
+
+
+def _autocast(precision: str, device: str) -> torch.autocast:
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def _loss(mapper: Mapper, precision: str, device: str, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
+    """The mean L1 of a batch (x, y) of about `rows` rows, computed the fastest way."""
+    architecture = mapper.architecture
+    forward = mapper.forward
+    large = rows > ROWS_FOR_BASIS * architecture.input_width
+    if large and architecture.norm != "response" and precision == "fp32":  # Gram matrices want its digits
+        forward = mapper.forward_in_basis
+
+    def loss(x: Tensor, y: Tensor) -> Tensor:
+        with _autocast(precision, device):
+            predicted = forward(x)
+        return l1_loss(predicted.float(), y)  # mean over (rows, output width)
+
+    # On a GPU forward and backward become CUDA graphs: small batches would wait for kernels to be launched.
+    return torch.compile(loss, mode="reduce-overhead") if device.startswith("cuda") else loss
+
+
+def _batches(
+    x: Tensor, y: Tensor, size: int | None, shuffling: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of one epoch: every sample once, in a new order each epoch."""
+    if size is None or size >= len(x):
+        yield x, y  # one batch: its order does not matter
     else:
-        yield from torch.randperm(samples, generator=shuffling).split(size)
+        order = torch.randperm(len(x), generator=shuffling).to(x.device)
+        yield from zip(x[order].split(size), y[order].split(size), strict=True)
+
+
+def _grown_from(test_loss: list[float], zero: float) -> int | None:
+    """The epoch (from 1) from which the losses stay above `DIVERGED` times `zero`; None: they do not."""
+    within = np.flatnonzero(np.array(test_loss) <= DIVERGED * zero)
+    first = int(within[-1]) + 2 if len(within) else 1
+    return first if zero and first <= len(test_loss) else None
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep freed memory for this process.
+
+    It would hand every gradient and activation back to the kernel, which clears each page anew at every step:
+    a third of the time of a small batch at full width.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:  # glibc alone has it
+        mallopt(-4, 0)  # M_MMAP_MAX: nothing in maps of its own, which are returned when freed
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: free memory at the heap's end is never trimmed
 
 
 def _torch_generator(seed: int, name: str) -> torch.Generator:
