@@ -19,4 +19,6 @@ with job(snakemake.log[0]):
     zero_shot = corruption_records(gather_hits(clouds, images, prompts, [params.style], params.top))
     save(plot_corruptions(zero_shot, params.preset), Path(output.plot[0]).with_suffix(""))
     table = pd.concat([zero_shot, *map(read_csv, inputs.alignment)])
-    write_csv(output.table, table.assign(preset=params.preset, data=params.data))
+    table.insert(0, "preset", params.preset)
+    table.insert(1, "data", params.data)
+    write_csv(output.table, table)
