@@ -1,7 +1,7 @@
 """Table II: zero-shot classification of renders by each CLIP, and what its forty clouds can say."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -166,25 +166,16 @@ def _beside_the_paper(k: int, row: Mapping, paper: float) -> dict[str, float]:
     if not np.isnan(paper):
         ours, theirs = round(row[f"top{k}"] * row["n"]), round(paper * PAPER_CLOUDS)
         low, high = difference_interval((ours, row["n"]), (theirs, PAPER_CLOUDS))
-    difference = row[f"top{k}"] - paper
-    return dict(
-        zip(
-            [f"paper_top{k}", *(f"top{k}_difference{end}" for end in ENDS)],
-            (paper, difference, low, high),
-            strict=True,
-        )
-    )
+    name = f"top{k}_difference"
+    return {f"paper_top{k}": paper, name: row[f"top{k}"] - paper, f"{name}_low": low, f"{name}_high": high}
 
 
 def _reading(row: Mapping) -> str:
     """What one model's top-1 says: beside the paper's figure if there is one, else beside chance."""
-    model, test = row["model"], f"{row['top1_test']:.3f} {_interval(row, 'top1_test')}"
+    model, test = row["model"], _share(row, "top1_test")
     if np.isnan(row["paper_top1"]):
-        if row["top1_test_low"] > row["top1_chance"]:
-            return f"{model} is above chance, {row['top1_chance']:.3g}: it names {test} of the test clouds."
-        return (
-            f"{model} is not told from chance, {row['top1_chance']:.3g}: it names {test} of the test clouds."
-        )
+        told = "is above" if row["top1_test_low"] > row["top1_chance"] else "is not told from"
+        return f"{model} {told} chance, {row['top1_chance']:.3g}: it names {test} of the test clouds."
     agree = row["top1_difference_low"] <= 0 <= row["top1_difference_high"]
     verdict = (
         f"agrees with ours, as far as {PAPER_CLOUDS} clouds can tell"
@@ -195,45 +186,44 @@ def _reading(row: Mapping) -> str:
     inside = "inside" if low <= row["top1_mean"] <= high else "outside"
     return (
         f"{model}: the paper's {row['paper_top1']:.3f} {verdict}. One draw of ours differs from it by "
-        f"{row['top1_difference']:+.3f} {_interval(row, 'top1_difference', '+')}; our mean over "
-        f"{row['draws']} draws, {row['top1_mean']:.3f}, is {inside} the paper's own interval "
-        f"[{low:.2f}, {high:.2f}]; on the test clouds ours is {test}."
+        f"{_share(row, 'top1_difference', '+')}; our mean over {row['draws']} draws, "
+        f"{row['top1_mean']:.3f}, is {inside} the paper's own interval [{low:.2f}, {high:.2f}]; on the test "
+        f"clouds ours is {test}."
     )
 
 
-def _interval(row: Mapping, name: str, sign: str = "") -> str:
-    return f"[{row[f'{name}_low']:{sign}.2f}, {row[f'{name}_high']:{sign}.2f}]"
+def _share(row: Mapping, name: str, sign: str = "") -> str:
+    """A share or difference with its interval, as far as they exist."""
+    value, low, high = (row[f"{name}{end}"] for end in ENDS)
+    return number(value, f"{sign}.3f") + ("" if pd.isna(low) else f" [{low:{sign}.2f}, {high:{sign}.2f}]")
 
 
 # --------------------------------------------------------------------------------------------------- summary
 
 
-def cells(row: Mapping, ranks: Sequence[int]) -> dict[str, str]:
-    """A row of Table II on the summary page."""
-    cells = {"model": row["model"], "weights": row["weights"]}
-    for k in ranks:
-        cells |= {
-            f"top-{k}": f"{row[f'top{k}']:.3f} {_interval(row, f'top{k}')}",
-            f"top-{k}, draws": mean_and_spread(row[f"top{k}_mean"], row[f"top{k}_std"], ".3f"),
-            f"top-{k}, test": f"{row[f'top{k}_test']:.3f} {_interval(row, f'top{k}_test')}",
-            f"top-{k}, clean": f"{row[f'top{k}_clean']:.3f}",
-            f"top-{k}, chance": f"{row[f'top{k}_chance']:.3f}",
-            f"paper, top-{k}": number(row[f"paper_top{k}"], ".3f"),
-            f"− paper, top-{k}": number(row[f"top{k}_difference"], "+.3f")
-            and f"{row[f'top{k}_difference']:+.3f} {_interval(row, f'top{k}_difference', '+')}",
-        }
-    return cells
+def cells(table: pd.DataFrame) -> Iterator[dict[str, str]]:
+    """Table II on the summary page: a row per model and k."""
+    for row in table.to_dict("records"):
+        for k in top_ranks(table):
+            yield {
+                "model": row["model"],
+                "weights": row["weights"],
+                "top": str(k),
+                "first draw": _share(row, f"top{k}"),
+                "all draws": mean_and_spread(row[f"top{k}_mean"], row[f"top{k}_std"], ".3f"),
+                "test": _share(row, f"top{k}_test"),
+                "clean": _share(row, f"top{k}_clean"),
+                "chance": number(row[f"top{k}_chance"], ".3f"),
+                "paper": number(row[f"paper_top{k}"], ".3f"),
+                "first draw − paper": _share(row, f"top{k}_difference", "+"),
+            }
 
 
 def extended_cells(extended: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """The rows of the extended Table II on the summary page, top-1 only: one per model and style."""
+    """The extended Table II on the summary page, top-1 only: a row per model and style of prompt."""
     for (model, style), own in extended.groupby(["model", "prompts"], sort=False):
-        sets = own.set_index("set")
-        yield {"model": model, "prompts": style} | {
-            f"top-1, {name}": f"{sets.loc[name, 'top1']:.3f}"
-            + ("" if pd.isna(sets.loc[name, "top1_low"]) else f" {_interval(sets.loc[name], 'top1')}")
-            for name in sets.index
-        }
+        sets = {f"top-1, {row['set']}": _share(row, "top1") for row in own.to_dict("records")}
+        yield {"model": model, "prompts": style, **sets}
 
 
 def read(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[str]:
