@@ -1,6 +1,6 @@
-"""Embedding files: an HDF5 per class, a group per variant, a dataset per layer; two per CLIP for its texts."""
+"""Embedding files: an HDF5 per class, a group per variant, a dataset per layer; two per CLIP for its text."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +38,22 @@ def write_embeddings(
     )
 
 
+def by_variant(
+    variants: Mapping[str, Sequence[str]], layers: Mapping[str, np.ndarray]
+) -> Iterator[tuple[str, Sequence[str], dict[str, np.ndarray]]]:
+    """The rows of a class, which lie variant after variant, as `write_embeddings` takes them.
+
+    Args:
+        variants: the cloud ids of each.
+        layers: {layer: (n, D)}, n the number of ids together.
+    """
+    start = 0
+    for variant, ids in variants.items():
+        rows = slice(start, start + len(ids))
+        yield variant, ids, {layer: values[rows] for layer, values in layers.items()}
+        start = rows.stop
+
+
 def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence[str]) -> np.ndarray:
     """The rows of `cloud_ids` in their order, gathered from the class files `paths`.
 
@@ -47,6 +63,7 @@ def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence
     Raises:
         InputError: a file is broken, lacks the layer or holds NaN or inf; an id is in no file; widths differ.
     """
+    wanted = set(cloud_ids)
     rows: dict[str, np.ndarray] = {}
     for path in paths:
         for variant, group in read_hdf5(path).items():
@@ -57,7 +74,10 @@ def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence
             values = group.arrays[layer]
             if not np.isfinite(values).all():
                 raise InputError(f"{path}: {variant}/{layer} holds NaN or inf. Delete it and run again.")
-            rows.update(zip(group.arrays["cloud_id"].tolist(), values, strict=True))
+            ids = group.arrays["cloud_id"]
+            # Copies: views would keep the whole file in memory.
+            kept = np.array([name in wanted for name in ids], dtype=bool)
+            rows.update(zip(ids[kept].tolist(), values[kept], strict=True))
     missing = [name for name in cloud_ids if name not in rows]
     if missing:
         raise InputError(
@@ -70,14 +90,19 @@ def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence
 
 
 def read_split(
-    manifest: pd.DataFrame, points: Iterable[str | Path], images: Iterable[str | Path], layer: str
+    manifest: pd.DataFrame,
+    points: Iterable[str | Path],
+    images: Iterable[str | Path],
+    layer: str,
+    column: str = "split",
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Both embeddings of the clouds that are aligned.
 
     Args:
-        manifest: columns cloud_id and split, which is train or test.
+        manifest: columns cloud_id and `column`, which is train or test.
         points, images: the class files of the point encoder and of the CLIP.
         layer: of the CLIP.
+        column: split (sides by objects) or class_split (sides by classes).
 
     Returns:
         (n, width) float32 each: points and images of the train split, points and images of the test split.
@@ -87,7 +112,7 @@ def read_split(
     """
     ids = manifest["cloud_id"].tolist()
     x, y = read_embeddings(points, "global", ids), read_embeddings(images, layer, ids)
-    train, test = (manifest["split"].to_numpy() == split for split in ("train", "test"))
+    train, test = (manifest[column].to_numpy() == side for side in ("train", "test"))
     return x[train], y[train], x[test], y[test]
 
 
