@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test lint sync lock
+.PHONY: tables test lint sync bench-data lock
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -23,6 +23,10 @@ sync: $(INSTALLED)
 	dvc pull
 	test "$$(dvc status --json)" = "{}" || { dvc status; exit 1; }
 	snakemake --touch --forceall --cores 1
+
+# How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
+bench-data: $(INSTALLED)
+	OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/data.py
 
 # requirements.lock from pyproject.toml; wants uv.
 lock:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from conftest import ROOT
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial.transform import Rotation
 from scipy.special import binom
@@ -144,6 +145,22 @@ def test_unknown_corruption_names_the_closest():
 def test_missing_mesh_is_named(pools):
     with pytest.raises(InputError, match=r"chair/0001 .*no mesh, which lidar_2 needs.*occlusion and lidar"):
         corrupt(Variant("lidar", 2), pools[:2], [chair(), None], KEYS[:2], 0)
+
+
+@pytest.mark.parametrize("severity", [1, 5])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in NEEDS_MESH])
+def test_clouds_equal_those_of_a_loop_over_clouds_in_double_precision(name, severity, pools, monkeypatch):
+    """The loop is the benchmark's; it solves each radial interpolation and sums over the lattice by itself."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from corruption_loop import corrupt as corrupt_by_loop
+
+    variant = Variant(name, severity)
+    uneven = [pools[0][:1024], pools[1], pools[2][:700], *[pools[3]] * 20]  # more than a batch
+    keys = [f"chair/{number}" for number in range(len(uneven))]
+    made = corrupt(variant, uneven, [None] * len(uneven), keys, seed=3)
+    assert made.flags.c_contiguous
+    for cloud, wanted in zip(made, corrupt_by_loop(variant, uneven, keys, seed=3), strict=True):
+        np.testing.assert_allclose(cloud, wanted, atol=2e-5)
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="real clouds are not here")

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Streams = Sequence[np.random.Generator]
 
+#: Clouds that are worked on together: as many as stay in a core's cache.
+BATCH = 16
+
 
 def corrupt(
     variant: Variant,
@@ -58,23 +61,30 @@ def corrupt(
     Raises:
         InputError: no such corruption or severity; a mesh is needed and missing, or cannot be seen.
     """
+    if variant != CLEAN:
+        check(variant)
+        if variant.corruption in NEEDS_MESH:
+            _require_meshes(variant, meshes, keys)
+    batches = [slice(start, start + BATCH) for start in range(0, len(keys), BATCH)]
+    made = [_corrupt(variant, pools[batch], meshes[batch], keys[batch], seed, points) for batch in batches]
+    return np.ascontiguousarray(np.concatenate(made).transpose(0, 2, 1))
+
+
+def _corrupt(
+    variant: Variant, pools: Sequence, meshes: Sequence, keys: Sequence[str], seed: int, points: int
+) -> np.ndarray:
+    """One batch of `corrupt`, (B, 3, M)."""
     streams = [generator(seed, key, *variant) for key in keys]
     if variant == CLEAN:
-        return _points_first(sample(pools, streams, points))
-    check(variant)
+        return sample(pools, streams, points)
     corruption = CORRUPTIONS[variant.corruption]
     strength = corruption.strengths[variant.severity - 1]
     if corruption.needs_mesh:
-        _require_meshes(variant, meshes, keys)
         views = zip(meshes, streams, keys, strict=True)
         clouds = np.stack([corruption.apply(*view, strength, points).T.astype(np.float32) for view in views])
     else:
         clouds = corruption.apply(sample(pools, streams, corruption.pool * points), streams, strength)
-    return _points_first(normalize(clouds) if corruption.normalizes else clouds)
-
-
-def _points_first(clouds: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(clouds.transpose(0, 2, 1))
+    return normalize(clouds) if corruption.normalizes else clouds
 
 
 def check(variant: Variant) -> None:
@@ -104,29 +114,44 @@ def sample(pools: Sequence[np.ndarray], streams: Streams, count: int) -> np.ndar
     """Draw `count` points of each pool: random permutations of the pool, one after another, cut at `count`.
 
     A pool of at least `count` points is so drawn from without repetition; of a smaller one every point is
-    taken equally often, give or take once.
+    taken equally often, give or take once. Where nothing is cut nothing is drawn: points have no order.
 
     Returns:
         (B, 3, count) float32.
     """
     drawn = np.empty((len(pools), 3, count), dtype=np.float32)
     for cloud, pool, rng in zip(drawn, pools, streams, strict=True):
-        rounds = -(-count // len(pool))
-        order = np.concatenate([rng.permutation(len(pool)) for _ in range(rounds)])
+        rounds, cut = divmod(count, len(pool))
+        if not cut:
+            cloud.reshape(3, rounds, -1)[:] = pool.T[:, None]
+            continue
+        order = np.concatenate([rng.permutation(len(pool)) for _ in range(rounds + 1)])
         cloud[:] = pool.take(order[:count], axis=0).T
     return drawn
 
 
 def normalize(clouds: np.ndarray) -> np.ndarray:
-    """Centre the bounding box of each cloud (B, 3, N) and bring its longest side to 2."""
+    """Centre the bounding box of each cloud (B, 3, N) and bring its longest side to 2, in place."""
     low, high = clouds.min(axis=2, keepdims=True), clouds.max(axis=2, keepdims=True)
-    return (clouds - (low + high) / 2) * (2 / (high - low).max(axis=1, keepdims=True))
+    clouds -= (low + high) / 2
+    clouds *= 2 / (high - low).max(axis=1, keepdims=True)
+    return clouds
 
 
 def _draw(streams: Streams, draw: Callable[[np.random.Generator], np.ndarray]) -> np.ndarray:
     """One draw per object, stacked; numbers with a fraction as float32."""
     drawn = np.stack([draw(rng) for rng in streams])
     return drawn.astype(np.float32) if drawn.dtype.kind == "f" else drawn
+
+
+def _noise(streams: Streams, shape: tuple[int, int]) -> np.ndarray:
+    """U(-1, 1), (B, *shape) float32."""
+    noise = np.empty((len(streams), *shape), dtype=np.float32)
+    for rng, out in zip(streams, noise, strict=True):
+        rng.random(out=out, dtype=np.float32)
+    noise *= 2
+    noise -= 1
+    return noise
 
 
 def _signs(rng: np.random.Generator, shape: int | tuple[int, ...]) -> np.ndarray:
@@ -142,19 +167,19 @@ def _take(clouds: np.ndarray, index: np.ndarray) -> np.ndarray:
 
 def uniform(clouds: np.ndarray, streams: Streams, width: float) -> np.ndarray:
     """Every coordinate moves by U(-width, width)."""
-    return clouds + _draw(streams, lambda rng: rng.uniform(-width, width, clouds.shape[1:]))
+    return clouds + width * _noise(streams, clouds.shape[1:])
 
 
 def gaussian(clouds: np.ndarray, streams: Streams, deviation: float) -> np.ndarray:
     """Every coordinate moves by N(0, deviation^2); the result is clipped to [-1, 1]."""
-    noise = _draw(streams, lambda rng: rng.standard_normal(clouds.shape[1:]))
+    noise = _draw(streams, lambda rng: rng.standard_normal(clouds.shape[1:], dtype=np.float32))
     return np.clip(clouds + deviation * noise, -1, 1)
 
 
 def background(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
     """N // divisor points, uniform in [-1, 1]^3, are added."""
     count = clouds.shape[2] // divisor
-    return np.concatenate([clouds, _draw(streams, lambda rng: rng.uniform(-1, 1, (3, count)))], axis=2)
+    return np.concatenate([clouds, _noise(streams, (3, count))], axis=2)
 
 
 def impulse(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray:
@@ -171,7 +196,7 @@ def upsampling(clouds: np.ndarray, streams: Streams, divisor: int) -> np.ndarray
     """N // divisor points are added, each beside another one: U(-0.05, 0.05) away along each axis."""
     n = clouds.shape[2]
     index = _draw(streams, lambda rng: rng.choice(n, n // divisor, replace=False))
-    offsets = _draw(streams, lambda rng: rng.uniform(-0.05, 0.05, (3, n // divisor)))
+    offsets = 0.05 * _noise(streams, (3, n // divisor))
     return np.concatenate([clouds, _take(clouds, index) + offsets], axis=2)
 
 
@@ -310,9 +335,12 @@ def _radial(clouds: np.ndarray, streams: Streams, distance: float, inverse: bool
     directions = [np.cos(alpha) * np.sin(gamma), np.sin(alpha) * np.sin(gamma), np.cos(gamma)]
     moves = distance * np.stack(directions, axis=1)  # (B, 3, 125)
     weights = (moves @ _radial_system(inverse)).astype(np.float32)  # (B, 3, 125 + 4)
+    terms = np.empty((weights.shape[2], clouds.shape[2]), dtype=np.float32)  # one cloud's fit the cache
     moved = np.empty_like(clouds)
-    for cloud, weight, out in zip(clouds, weights, moved, strict=True):  # one (125, N) kernel fits the cache
-        out[:] = cloud + weight[:, :-4] @ _kernel(cloud, inverse) + weight[:, -4:] @ _linear(cloud)
+    for cloud, weight, out in zip(clouds, weights, moved, strict=True):
+        _radial_terms(cloud, inverse, terms)
+        np.matmul(weight, terms, out=out)
+    moved += clouds
     return moved
 
 
@@ -328,24 +356,30 @@ def _radial_system(inverse: bool) -> np.ndarray:
     lattice = _lattice()
     n = lattice.shape[1]
     system = np.zeros((n + 4, n + 4))
-    system[:n, :n] = _kernel(lattice, inverse)
-    system[n:, :n] = _linear(lattice)
+    _radial_terms(lattice, inverse, system[:, :n])
     system[:n, n:] = system[n:, :n].T
     return np.linalg.inv(system)[:n]
 
 
-def _linear(points: np.ndarray) -> np.ndarray:
-    return np.vstack([np.ones_like(points[:1]), points])
+def _radial_terms(points: np.ndarray, inverse: bool, terms: np.ndarray) -> None:
+    """Fill `terms` (125 + 4, N): the radial function of the distances between lattice and points, 1, the points.
 
-
-def _kernel(points: np.ndarray, inverse: bool) -> np.ndarray:
-    """The radial function (125, N) of the distances between the lattice and `points` (3, N)."""
+    Args:
+        points: (3, N).
+        inverse: which kernel.
+        terms: of the points' dtype.
+    """
     lattice = _lattice().astype(points.dtype)
+    kernel, one, linear = terms[:-4], terms[-4], terms[-3:]
+    one[:] = 1
+    linear[:] = points
     # r^2 + RADIUS^2 = (|q|^2 + RADIUS^2) - 2 q.p + |p|^2, in one product
     left = np.vstack([np.square(lattice).sum(axis=0) + RADIUS**2, -2 * lattice, np.ones_like(lattice[:1])])
-    kernel = left.T @ np.vstack([_linear(points), np.square(points).sum(axis=0)])
+    right = np.vstack([one, points, np.square(points).sum(axis=0)])
+    np.matmul(left.T, right, out=kernel)
     np.sqrt(kernel, out=kernel)
-    return np.reciprocal(kernel, out=kernel) if inverse else kernel
+    if inverse:
+        np.reciprocal(kernel, out=kernel)
 
 
 # ------------------------------------------------------------------------------------------------ table

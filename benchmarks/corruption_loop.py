@@ -1,0 +1,164 @@
+"""The corruptions that need no mesh as one Python loop per cloud: what `benchmarks/data.py` compares ours with.
+
+Plain numpy in double precision, one cloud at a time, each radial interpolation with a linear solve of its own.
+The draws are those of `pointspider.clouds.corruptions`, so that the clouds are equal.
+"""
+
+import numpy as np
+from scipy.spatial.distance import cdist
+from scipy.special import binom
+
+from pointspider.clouds.catalogue import Variant
+from pointspider.clouds.corruptions import CORRUPTIONS, LATTICE, RADIUS
+from pointspider.seeding import generator
+
+
+def corrupt(variant: Variant, pools: list[np.ndarray], keys: list[str], seed: int, points: int = 1024):
+    """See `pointspider.clouds.corruptions.corrupt`. Returns a list of clouds (M, 3) float64."""
+    corruption = CORRUPTIONS[variant.corruption]
+    strength = corruption.strengths[variant.severity - 1]
+    clouds = []
+    for pool, key in zip(pools, keys, strict=True):
+        rng = generator(seed, key, *variant)
+        drawn = draw(pool.astype(float), rng, corruption.pool * points)
+        cloud = LOOP[variant.corruption](drawn, rng, strength)
+        clouds.append(normalize(cloud) if corruption.normalizes else cloud)
+    return clouds
+
+
+def draw(pool, rng, count):
+    rounds, cut = divmod(count, len(pool))
+    if not cut:
+        return np.tile(pool, (rounds, 1))
+    return pool[np.concatenate([rng.permutation(len(pool)) for _ in range(rounds + 1)])[:count]]
+
+
+def normalize(cloud):
+    low, high = cloud.min(axis=0), cloud.max(axis=0)
+    return (cloud - (low + high) / 2) * 2 / (high - low).max()
+
+
+def noise(rng, count):
+    return 2 * rng.random((3, count), dtype=np.float32).T - 1
+
+
+def signs(rng, shape):
+    return rng.integers(2, size=shape) * 2.0 - 1.0
+
+
+def uniform(cloud, rng, width):
+    return cloud + width * noise(rng, len(cloud))
+
+
+def gaussian(cloud, rng, deviation):
+    return np.clip(cloud + deviation * rng.standard_normal(cloud.T.shape, dtype=np.float32).T, -1, 1)
+
+
+def background(cloud, rng, divisor):
+    return np.concatenate([cloud, noise(rng, len(cloud) // divisor)])
+
+
+def impulse(cloud, rng, divisor):
+    index = rng.choice(len(cloud), len(cloud) // divisor, replace=False)
+    cloud[index] += 0.1 * signs(rng, (3, len(index))).T
+    return cloud
+
+
+def upsampling(cloud, rng, divisor):
+    index = rng.choice(len(cloud), len(cloud) // divisor, replace=False)
+    return np.concatenate([cloud, cloud[index] + 0.05 * noise(rng, len(index))])
+
+
+def rotation(cloud, rng, degrees):
+    a, b, c = np.radians(rng.uniform(degrees - 2.5, degrees + 2.5, 3) * signs(rng, 3))
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return cloud @ about_x @ about_y @ about_z
+
+
+def shear(cloud, rng, strength):
+    a, b, d, e = rng.uniform(strength - 0.05, strength + 0.05, 4) * signs(rng, 4)
+    return cloud @ np.array([[1, 0, d], [a, 1, e], [b, 0, 1]])
+
+
+def scale(cloud, rng, strength):
+    stretched, shrunk = [(0, 1), (1, 2), (0, 2)][rng.integers(3)]
+    sign = signs(rng, 1)[0]
+    factors = np.ones(3)
+    factors[stretched], factors[shrunk] = 1 + strength * sign, 1 - strength * sign
+    return cloud * factors
+
+
+def neighbourhood(cloud, rng, size):
+    distance = ((cloud - cloud[rng.integers(len(cloud))]) ** 2).sum(axis=1)
+    return np.sort(np.argpartition(distance, size)[:size])
+
+
+def cutout(cloud, rng, times):
+    size = 30 * len(cloud) // 1024
+    for _ in range(times):
+        cloud = np.delete(cloud, neighbourhood(cloud, rng, size), axis=0)
+    return cloud
+
+
+def density(cloud, rng, times):
+    size = 100 * len(cloud) // 1024
+    for _ in range(times):
+        near = neighbourhood(cloud, rng, size)
+        cloud = np.delete(cloud, near[rng.permutation(size)[: size * 3 // 4]], axis=0)
+    return cloud
+
+
+def density_inc(cloud, rng, times):
+    n = len(cloud) // 2
+    size = 100 * n // 1024
+    kept = []
+    for _ in range(times):
+        near = neighbourhood(cloud, rng, size)
+        kept.append(cloud[near])
+        cloud = np.delete(cloud, near, axis=0)
+    return np.concatenate([*kept, cloud[rng.integers(len(cloud), size=n - times * size)]])
+
+
+def distortion(cloud, rng, strength):
+    moves = 2 * rng.uniform(-strength, strength, (LATTICE * 3, LATTICE**2))
+    moves = moves.reshape(LATTICE, 3, LATTICE, LATTICE)  # lattice's z, component, lattice's x, y
+    t = ((cloud + 1) / 2)[..., None]
+    k = np.arange(LATTICE)
+    x, y, z = (binom(LATTICE - 1, k) * t**k * (1 - t) ** (LATTICE - 1 - k)).transpose(1, 2, 0)  # (5, N) each
+    moved = cloud.copy()
+    for i, j, m in np.ndindex(LATTICE, LATTICE, LATTICE):  # PyGeM's sum over the lattice
+        moved += (x[i] * y[j] * z[m])[:, None] * moves[m, :, i, j]
+    return moved
+
+
+def radial(cloud, rng, distance, kernel):
+    alpha, gamma = rng.uniform(-np.pi, np.pi, (2, LATTICE**3))
+    directions = [np.cos(alpha) * np.sin(gamma), np.sin(alpha) * np.sin(gamma), np.cos(gamma)]
+    axis = np.linspace(-1, 1, LATTICE)
+    lattice = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3)
+    linear = np.column_stack([np.ones(len(lattice)), lattice])
+    system = np.block([[kernel(cdist(lattice, lattice)), linear], [linear.T, np.zeros((4, 4))]])
+    moves = np.concatenate([distance * np.column_stack(directions), np.zeros((4, 3))])
+    weights = np.linalg.solve(system, moves)
+    terms = np.column_stack([kernel(cdist(cloud, lattice)), np.ones(len(cloud)), cloud])
+    return cloud + terms @ weights
+
+
+def distortion_rbf(cloud, rng, distance):
+    return radial(cloud, rng, distance, lambda r: np.sqrt(r**2 + RADIUS**2))
+
+
+def distortion_rbf_inv(cloud, rng, distance):
+    return radial(cloud, rng, distance, lambda r: 1 / np.sqrt(r**2 + RADIUS**2))
+
+
+#: Every corruption that needs no mesh.
+LOOP = {
+    function.__name__: function
+    for function in (
+        uniform, gaussian, background, impulse, upsampling, rotation, shear, scale, cutout, density,
+        density_inc, distortion, distortion_rbf, distortion_rbf_inv,
+    )
+}  # fmt: skip

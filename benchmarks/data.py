@@ -1,0 +1,118 @@
+"""How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
+
+`make bench-data`. Columns: case, baseline_seconds, ours_seconds, ratio; a case without a baseline is a time that is
+wanted by itself. The seconds of corruptions are CPU seconds, which other work on the machine changes least.
+"""
+
+import resource
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing import get_context
+from pathlib import Path
+
+import corruption_loop
+import embedding
+import numpy as np
+import pandas as pd
+
+from pointspider.clouds.catalogue import MODELNET40_CLASSES, Variant, variants
+from pointspider.clouds.corruptions import CORRUPTIONS, NEEDS_MESH, corrupt
+from pointspider.clouds.dataset import build_clouds
+from pointspider.clouds.procedural import ProceduralSource
+from pointspider.storage import write_csv
+
+SEED = 2021
+#: Objects per class: 40 x 62 = 2480, ModelNet40's test split has 2468.
+OBJECTS = 62
+SEVERITIES = [1, 2, 3, 4, 5]
+#: Timed after one run that is not; the fastest counts.
+REPEATS = 3
+#: The paper's eleven: the ten that need no mesh, and occlusion.
+PAPER = (
+    "uniform", "gaussian", "impulse", "shear", "rotation", "scale", "density_inc",
+    "distortion", "distortion_rbf", "distortion_rbf_inv", "occlusion",
+)  # fmt: skip
+
+
+def main() -> None:
+    cases = [*corruption_cases(), *scale_cases(), embedding.measure()]
+    table = pd.DataFrame(cases, columns=["case", "baseline_seconds", "ours_seconds", "ratio"])
+    write_csv(Path(__file__).parent / "out/data.csv", table.round(3))
+    print(table.round(3).to_string(index=False))
+
+
+def corruption_cases() -> Iterator[dict]:
+    """The fourteen corruptions that need no mesh at five severities, 100 clouds of 1024 points, one thread."""
+    source = ProceduralSource(SEED, 100, 0, ["chair"])
+    names = source.objects()["object"].tolist()
+    pools = [pool[:1024] for pool, _ in source.load("chair", names)]
+    keys = [f"chair/{name}" for name in names]
+
+    def run(make: Callable, corruption: str) -> float:
+        wanted = variants([corruption], SEVERITIES)
+        return fastest(lambda: [make(variant, pools, keys) for variant in wanted])
+
+    def ours(variant: Variant, pools: list, keys: list) -> np.ndarray:
+        return corrupt(variant, pools, [None] * len(pools), keys, SEED)
+
+    def loop(variant: Variant, pools: list, keys: list) -> list[np.ndarray]:
+        return corruption_loop.corrupt(variant, pools, keys, SEED)
+
+    seconds = {name: (run(loop, name), run(ours, name)) for name in corruption_loop.LOOP}
+    for name, pair in seconds.items():
+        yield case(f"{name}, 500 clouds", *pair)
+    yield case("14 corruptions without meshes, 7000 clouds", *np.sum(list(seconds.values()), axis=0))
+
+
+def scale_cases() -> Iterator[dict]:
+    """Every object of the test split in all 55 variants, as the workflow makes them: a class at a time on 2 cores.
+
+    Making the procedural objects themselves, which stand in for files, is timed apart.
+    """
+    with get_context("spawn").Pool(2) as pool:
+        parts = pool.map(build_class, MODELNET40_CLASSES, chunksize=1)
+    load, flat, mesh, peak = np.array(parts).T
+    clouds = len(MODELNET40_CLASSES) * OBJECTS
+    yield case(f"{clouds} objects made, 2 cores", None, load.sum() / 2)
+    yield case(f"{clouds} objects x 50 variants without meshes, 2 cores", None, flat.sum() / 2)
+    yield case(f"{clouds} objects x 5 occlusions, 2 cores", None, mesh.sum() / 2)
+    print(f"peak memory of a process that makes a class of {OBJECTS}: {peak.max():.2f} GiB")
+
+
+def build_class(class_name: str) -> tuple[float, float, float, float]:
+    """Seconds to make the objects, their variants without and with meshes; the process's peak memory in GiB."""
+    start = time.process_time()
+    source = ProceduralSource(SEED, OBJECTS, 0, [class_name])
+    objects = source.objects()
+    loaded = source.load(class_name, objects["object"].tolist())
+    source.load = lambda *_: loaded
+    spent = [time.process_time() - start]
+    for corruptions in ([n for n in PAPER if n not in NEEDS_MESH], [n for n in PAPER if n in NEEDS_MESH]):
+        start = time.process_time()
+        wanted = variants(corruptions, SEVERITIES)
+        rows = [{**row, **variant._asdict()} for row in objects.to_dict("records") for variant in wanted]
+        for _ in build_clouds(source, class_name, pd.DataFrame(rows), 1024, SEED):
+            pass
+        spent.append(time.process_time() - start)
+    return *spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def fastest(run: Callable[[], object]) -> float:
+    """CPU seconds of the fastest of REPEATS runs, after one that is not timed."""
+    run()
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.process_time()
+        run()
+        seconds.append(time.process_time() - start)
+    return min(seconds)
+
+
+def case(name: str, baseline: float | None, ours: float) -> dict:
+    ratio = None if baseline is None else baseline / ours
+    return {"case": name, "baseline_seconds": baseline, "ours_seconds": ours, "ratio": ratio}
+
+
+if __name__ == "__main__":
+    assert set(corruption_loop.LOOP) == set(CORRUPTIONS) - set(NEEDS_MESH)
+    main()
