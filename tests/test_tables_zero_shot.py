@@ -183,6 +183,12 @@ def test_the_papers_claim_is_judged_by_the_test_clouds(right, told):
     assert told in sentences({BEST: [12, best], SECOND: [9, second]}, "paper")
 
 
+def test_the_papers_own_figures_support_no_ranking():
+    said = sentences({model: [8, 100] for model in PAPER_ACCURACY}, "paper")
+    assert "The paper's own figures tell 0 of 6 pairs apart" in said
+    assert "of two draws of 40), so they support no ranking of the models." in said
+
+
 def test_the_papers_figures_agree_or_not():
     said = sentences({BEST: [10, 12, 100], SECOND: [36, 36, 190]}, "paper")
     assert f"{BEST}: the paper's 0.300 agrees with ours, as far as 40 clouds can tell." in said

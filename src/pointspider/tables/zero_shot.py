@@ -1,5 +1,6 @@
 """Table II: zero-shot classification of renders by each CLIP, and what its forty clouds can say."""
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 
@@ -236,22 +237,36 @@ def read(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[str]:
     yield from table["reading"]
     if pairs.empty:
         return
-    if table["paper_top1"].notna().any():
+    if table["paper_top1"].notna().sum() > 1:
         yield _read_best(table, pairs)
+        yield _read_papers_ranking(table.dropna(subset="paper_top1"))
     first, test = (pairs[pairs["set"] == name] for name in ("first draw", TEST))
     apart = _told_apart(first)
-    supported = {0: "no ranking of the models", len(first): "the whole ranking"}.get(
-        len(apart), "the ranking only in part"
-    )
     yield (
         f"One draw of {first['n'].iloc[0]} clouds tells {len(apart)} of {len(first)} pairs of models apart, "
-        f"so it supports {supported} (McNemar's exact test, Holm's correction, 5 %)."
+        f"so it supports {_support(len(apart), len(first))} (McNemar's exact test, Holm's correction, 5 %)."
     )
     apart = _told_apart(test)
     ahead = ": " + "; ".join(f"{better} is ahead of {worse}" for better, worse in apart) if apart else ""
     yield (
         f"The {test['n'].iloc[0]} test clouds, each of their {test['objects'].iloc[0]} objects counted once, "
         f"tell {len(apart)} of {len(test)} apart{ahead}."
+    )
+
+
+def _support(apart: int, pairs: int) -> str:
+    """What so many pairs that are told apart say of a ranking."""
+    return {0: "no ranking of the models", pairs: "the whole ranking"}.get(apart, "the ranking only in part")
+
+
+def _read_papers_ranking(table: pd.DataFrame) -> str:
+    """What the paper's own figures say of its ranking. It does not tell how its clouds pair."""
+    hits = [(round(share * PAPER_CLOUDS), PAPER_CLOUDS) for share in table["paper_top1"]]
+    differences = [difference_interval(*pair) for pair in itertools.combinations(hits, 2)]
+    apart = sum(low > 0 or high < 0 for low, high in differences)
+    return (
+        f"The paper's own figures tell {apart} of {len(differences)} pairs apart (95 % intervals of the "
+        f"differences of two draws of {PAPER_CLOUDS}), so they support {_support(apart, len(differences))}."
     )
 
 
