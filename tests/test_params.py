@@ -81,7 +81,7 @@ def test_resolving_does_not_change_its_argument(params):
         ),
         (
             lambda p: p["presets"]["embedded"]["clouds"].update(encoder_objects=0),
-            r"presets\.embedded\.clouds\.encoder_objects: is 0, but encoders with `weights: train` need",
+            r"presets\.embedded\.clouds\.encoder_objects: is 0, but encoders that are trained need",
         ),
         (
             lambda p: p["presets"]["embedded"]["encoders"]["images"]["tiny-clip-patch8"].update(patch=7),

@@ -12,6 +12,7 @@ from pointspider.clouds.corruptions import corrupt
 from pointspider.clouds.folder import load_object
 from pointspider.errors import InputError
 from pointspider.params import load
+from pointspider.remote import read_remotes
 from pointspider.search import duplicates, nearest
 from pointspider.seeding import generator
 from pointspider.storage import read_hdf5
@@ -81,7 +82,7 @@ class Collection:
 
     def embed(self, points: np.ndarray) -> np.ndarray:
         """A cloud (N, 3) float32 to the image space, (1, D) float32."""
-        from pointspider.encoders.pointnet import encode
+        from pointspider.encoders.points import encode
 
         return self.mapper.predict(encode(self.encoder, points[None]))
 
@@ -96,13 +97,15 @@ def open_collection(project: Path, params: dict) -> Collection:
     Raises:
         InputError: the run is not finished, or one of its files is broken.
     """
-    from pointspider.encoders.pointnet import load_point_encoder
+    from pointspider.encoders.points import load_point_encoder
     from pointspider.mapper.model import load_mapper
 
     results = project / "results" / params["preset"]
     points = params["encoders"]["points"]
-    trained = results / "encoders" / points["name"] / "model.safetensors"
-    weights = trained if points["weights"] == "train" else project / points["weights"]
+    checkpoint = results / "encoders" / points["name"] / "model.safetensors"
+    if points["checkpoint"] != "train":
+        remote = read_remotes(project / "data/sources.csv").get(points["checkpoint"])
+        checkpoint = project / (remote.place if remote else points["checkpoint"])
     seed = params["mapper"]["seeds"][0]
     paths = sorted((results / "embeddings/points").glob("*.h5"))
     if not paths:
@@ -112,6 +115,6 @@ def open_collection(project: Path, params: dict) -> Collection:
     return Collection(
         cloud_ids=[identity for arrays in groups for identity in arrays["cloud_id"]],
         mapped=mapper.predict(np.concatenate([arrays["global"] for arrays in groups])),
-        encoder=load_point_encoder(weights),
+        encoder=load_point_encoder(points["name"], checkpoint),
         mapper=mapper,
     )

@@ -92,10 +92,11 @@ def _check_together(params: dict, own: Mapping, preset: str) -> None:
             f"'{params['encoders']['points']['name']}' is the point encoder's name already.",
         )
     trained = {name: clip for name, clip in images.items() if clip["weights"] == "train"}
-    if trained or params["encoders"]["points"]["weights"] == "train":
+    points = params["encoders"]["points"]
+    if trained or (points["checkpoint"] == "train" and points["directory"] is None):
         for key in ("encoder_objects", "encoder_variants"):
             if params["clouds"][key] < 1:
-                refuse(f"clouds.{key}", "is 0, but encoders with `weights: train` need clouds to train on.")
+                refuse(f"clouds.{key}", "is 0, but encoders that are trained need clouds to train on.")
     for name, clip in trained.items():
         if params["render"]["resolution"] % clip["patch"]:
             refuse(

@@ -32,14 +32,13 @@ CLIPS = list(PARAMS["encoders"]["images"])
 TRAINED_CLIPS = [
     name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"
 ]
-# What data/sources.csv names, by the place where it is used.
-FETCHED = {
-    remote.place: remote
-    for remote in read_remotes(Path(workflow.basedir) / "data/sources.csv").values()
-    if remote.path
-}
+REMOTES = read_remotes(Path(workflow.basedir) / "data/sources.csv")
+# Those of them that are files here, by the place where they are used.
+FETCHED = {remote.place: remote for remote in REMOTES.values() if remote.path}
 MISSING = {place: remote for place, remote in FETCHED.items() if not Path(place).exists()}
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
+# How clouds are kept from the mappers for the test: by objects or by whole classes, and the manifests' column.
+SPLITS = {"objects": "split", "classes": "class_split"}
 MANIFESTS = ["alignment", "test", "roulette", "encoders"]
 EVALUATED = [f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS if name != "encoders"]
 
@@ -48,6 +47,7 @@ wildcard_constraints:
     class_name="|".join(map(re.escape, CLASSES)),
     clip="|".join(CLIPS),
     norm="|".join(NORMS),
+    split="|".join(SPLITS),
 
 
 def code(script):
@@ -96,17 +96,29 @@ def remote_name(wildcards):
     return FETCHED[wildcards.place].name
 
 
+def split_column(wildcards):
+    """The column of the alignment's manifest that tells the train from the test side."""
+    return SPLITS[wildcards.split]
+
+
 def training_settings(encoder):
-    """What an encoder is trained with: its parameters without those that name and find it."""
-    return {
-        key: value for key, value in encoder.items() if key not in ("name", "backend", "weights")
-    }
+    """What an encoder is trained with: its parameters without those that name and find it and its data."""
+    others = ("name", "backend", "weights", "checkpoint", "directory")
+    return {key: value for key, value in encoder.items() if key not in others}
 
 
-def point_weights():
-    """The point encoder's checkpoint as input: what the workflow trains, or what the parameters name."""
-    weights = PARAMS["encoders"]["points"]["weights"]
-    return files(f"{POINT_ENCODER}/model.safetensors" if weights == "train" else weights)
+def point_checkpoint():
+    """The point encoder's file: what the workflow trains, what data/sources.csv names, or a path."""
+    path = PARAMS["encoders"]["points"]["checkpoint"]  # `checkpoint` is a word of Snakemake's
+    if path == "train":
+        return f"{POINT_ENCODER}/model.safetensors"
+    return REMOTES[path].place if path in REMOTES else path
+
+
+def train_split():
+    """ModelNet40's files, if the point encoder is trained on them."""
+    directory = PARAMS["encoders"]["points"].get("directory")
+    return files(directory) if directory else []
 
 
 def clip_settings(wildcards):
@@ -117,6 +129,17 @@ def clip_settings(wildcards):
 def clip_training_settings(wildcards):
     """What one CLIP is trained with."""
     return training_settings(clip_settings(wildcards))
+
+
+def clip_revision(wildcards):
+    """The commit at which data/sources.csv has a published CLIP; None for a directory."""
+    remote = REMOTES.get(clip_settings(wildcards)["weights"])
+    return remote.version if remote else None
+
+
+def clip_threads(wildcards):
+    """One for a tiny CLIP, which gains nothing from more; all up to eight for a published one."""
+    return 1 if wildcards.clip in TRAINED_CLIPS else 8
 
 
 def clip_weights(wildcards):

@@ -111,7 +111,7 @@ rule build_clouds:
 rule fetch:
     input:
         source_files,
-        [path for path in point_weights() if path in FETCHED],
+        [path for path in [point_checkpoint(), *train_split()] if path in FETCHED],
 
 
 rule data:

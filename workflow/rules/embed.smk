@@ -1,7 +1,7 @@
 # Embeddings of every cloud that is aligned or evaluated, of its render, and of the prompts.
 #
 # INPUTS    manifests/{alignment,test,roulette}.csv, clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
-# OUTPUTS   embeddings/points/<class>.h5           PointNet's global feature
+# OUTPUTS   embeddings/points/<class>.h5           the point encoder's global feature
 #           embeddings/images/<clip>/<class>.h5    layers pooled and projected
 #           embeddings/prompts/<clip>.h5           what each class is asked, in every style
 #           embeddings/projections/<clip>.h5       the matrix from pooled to projected
@@ -12,7 +12,7 @@ rule embed_points:
     input:
         manifests=EVALUATED,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
-        weights=point_weights(),
+        model=files(point_checkpoint()),
         code=code("embed_points"),
     output:
         expand(f"{RESULTS}/embeddings/points/{{class_name}}.h5", class_name=CLASSES),
@@ -23,7 +23,7 @@ rule embed_points:
     threads: 1
     params:
         name=PARAMS["encoders"]["points"]["name"],
-        weights=PARAMS["encoders"]["points"]["weights"],
+        model=point_checkpoint(),
         preset=PARAMS["preset"],
     script:
         "../scripts/embed_points.py"
@@ -46,10 +46,11 @@ rule embed_images:
         f"{LOGS}/embed_images/{{clip}}.log",
     conda:
         "../../envs/learn.yaml"
-    threads: 1
+    threads: clip_threads
     params:
         classes=CLASSES,
         clip=clip_settings,
+        revision=clip_revision,
         zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "templates")},
         preset=PARAMS["preset"],
     script:

@@ -1,7 +1,7 @@
-# The workflow's own encoders: those whose weights are `train`.
+# The workflow's own encoders: those whose weights or checkpoint are `train`.
 #
-# INPUTS    manifests/encoders.csv, its clouds and their renders; params: encoders
-# OUTPUTS   encoders/pointnet/           model.safetensors, history.csv, metrics.json
+# INPUTS    manifests/encoders.csv, its clouds and their renders; or ModelNet40; params: encoders
+# OUTPUTS   encoders/<point encoder>/    model.safetensors, history.csv, metrics.json
 #           encoders/<clip>/             an open_clip model directory, history.csv
 # STEPS     train_points, train_clip (one job per CLIP)
 
@@ -11,6 +11,7 @@ rule train_points:
         manifest=rules.draw_manifests.output.encoders,
         test=rules.draw_manifests.output.test,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
+        train_split=train_split(),
         code=code("train_points"),
     output:
         weights=f"{POINT_ENCODER}/model.safetensors",
@@ -20,10 +21,13 @@ rule train_points:
         f"{LOGS}/train_points.log",
     conda:
         "../../envs/learn.yaml"
-    threads: 1  # the bytes of a training depend on its threads
+    threads: 8 if train_split() else 1  # the bytes of a training depend on its threads
     params:
         classes=CLASSES,
-        encoder=training_settings(PARAMS["encoders"]["points"]),
+        points=PARAMS["clouds"]["points"],
+        name=PARAMS["encoders"]["points"]["name"],
+        settings=training_settings(PARAMS["encoders"]["points"]),
+        progress=f"{RESULTS}/checkpoints/train_points.pt",  # declared nowhere: Snakemake would delete it
         seed=PARAMS["seeds"]["encoders"],
     script:
         "../scripts/train_points.py"
@@ -52,5 +56,5 @@ rule train_clip:
 
 rule encoders:
     input:
-        rules.train_points.output if PARAMS["encoders"]["points"]["weights"] == "train" else [],
+        rules.train_points.output if PARAMS["encoders"]["points"]["checkpoint"] == "train" else [],
         expand(rules.train_clip.output, clip=TRAINED_CLIPS),

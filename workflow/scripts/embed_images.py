@@ -5,8 +5,9 @@ from pathlib import Path
 from tqdm import tqdm
 
 from pointspider.clouds.files import manifest_ids, read_clouds
-from pointspider.embeddings import write_embeddings, write_projection, write_prompts
+from pointspider.embeddings import by_variant, write_embeddings, write_projection, write_prompts
 from pointspider.encoders.clip import load_clip
+from pointspider.encoders.hub import model_directory
 from pointspider.encoders.prompts import embed_prompts, prompt_styles
 from pointspider.job import job
 from pointspider.render.files import read_renders
@@ -16,7 +17,8 @@ renders = Path(snakemake.input.renders[0]).parent
 
 with job(snakemake.log[0]):
     # A hub name is no file: it comes as a parameter.
-    encoder = load_clip(name, params.clip["backend"], [*snakemake.input.weights, params.clip["weights"]][0])
+    weights, backend = [*snakemake.input.weights, params.clip["weights"]][0], params.clip["backend"]
+    encoder = load_clip(name, backend, model_directory(weights, backend, params.revision))
     prompts = prompt_styles(params.classes, **params.zero_shot)
     embeddings = {style: embed_prompts(encoder.encode_prompts, asked) for style, asked in prompts.items()}
     write_prompts(snakemake.output.prompts, params.classes, prompts, embeddings, name, params.preset)
@@ -27,8 +29,7 @@ with job(snakemake.log[0]):
     pairs = list(zip(snakemake.input.clouds, snakemake.output.images, strict=True))
     for source, target in tqdm(pairs, desc=f"embed renders with {name}", unit="class", disable=None):
         variants = {variant: ids for variant, (ids, _) in read_clouds(source, used).items()}
-        layers = (
-            (variant, ids, encoder.encode_images(read_renders(renders, ids)))
-            for variant, ids in variants.items()
-        )
-        write_embeddings(target, layers, name, params.preset)
+        # All at once: most variants have too few clouds of a class to fill a batch
+        images = read_renders(renders, [identity for ids in variants.values() for identity in ids])
+        layers = encoder.encode_images(images)
+        write_embeddings(target, by_variant(variants, layers), name, params.preset)

@@ -4,13 +4,13 @@ from tqdm import tqdm
 
 from pointspider.clouds.files import manifest_ids, read_clouds
 from pointspider.embeddings import write_embeddings
-from pointspider.encoders.pointnet import encode, load_point_encoder
+from pointspider.encoders.points import encode, load_point_encoder
 from pointspider.job import job
 
 params = snakemake.params
 
 with job(snakemake.log[0]):
-    model = load_point_encoder([*snakemake.input.weights, params.weights][0])
+    model = load_point_encoder(params.name, params.model)
     used = manifest_ids(snakemake.input.manifests)
     pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
     for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):

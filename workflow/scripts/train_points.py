@@ -1,29 +1,39 @@
-"""Train the point encoder on the encoder objects' clean clouds; test it on the clean test clouds."""
+"""Train the point encoder on clean clouds, the encoder objects' or ModelNet40's; test it on the test objects'."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from pointspider.clouds.catalogue import ORIGINAL
 from pointspider.clouds.files import gather_clouds
-from pointspider.encoders.pointnet import PointNetSettings, classify, save_pointnet, train_pointnet
+from pointspider.clouds.modelnet40 import read_train_split
+from pointspider.encoders.point_training import PointSettings, train_point_encoder
+from pointspider.encoders.points import classify, save_point_encoder
 from pointspider.job import job
 from pointspider.storage import read_csv, write_csv, write_json
 
-params, output = snakemake.params, snakemake.output
-number = {name: index for index, name in enumerate(params.classes)}
+inputs, params, output = snakemake.input, snakemake.params, snakemake.output
+
+
+def clean_clouds(manifest):
+    """The manifest's uncorrupted clouds (n, N, 3), and the numbers of their classes (n,)."""
+    rows = read_csv(manifest, ["cloud_id", "class", "corruption"])
+    rows = rows[rows["corruption"] == ORIGINAL]
+    labels = rows["class"].map({name: number for number, name in enumerate(params.classes)})
+    return gather_clouds(inputs.clouds, rows["cloud_id"]), labels.to_numpy()
+
 
 with job(snakemake.log[0]):
-    sets = []
-    for path in (snakemake.input.manifest, snakemake.input.test):
-        manifest = read_csv(path, ["cloud_id", "class", "corruption"])
-        manifest = manifest[manifest["corruption"] == ORIGINAL]
-        sets += [
-            gather_clouds(snakemake.input.clouds, manifest["cloud_id"]),
-            manifest["class"].map(number).to_numpy(),
-        ]
-    points, labels, test_points, test_labels = sets
-    model, history = train_pointnet(points, labels, PointNetSettings(**params.encoder), params.seed)
-    hits = int(np.sum(classify(model, test_points) == test_labels))
+    if inputs.train_split:
+        training = read_train_split(inputs.train_split[0], params.classes, params.points)
+    else:
+        training = clean_clouds(inputs.manifest)
+    settings, progress = PointSettings(**params.settings), Path(params.progress)
+    model, history = train_point_encoder(params.name, *training, settings, params.seed, progress)
+    points, labels = clean_clouds(inputs.test)
+    hits = int(np.sum(classify(model, points) == labels))
     write_csv(output.history, pd.DataFrame(history))
-    write_json(output.metrics, {"clean_test_accuracy": hits / len(test_labels), "n": len(test_labels)})
-    save_pointnet(output.weights, model)
+    write_json(output.metrics, {"clean_test_accuracy": hits / len(labels), "n": len(labels)})
+    save_point_encoder(output.weights, params.name, model)
+    progress.unlink()

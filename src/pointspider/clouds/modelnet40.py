@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import trimesh
 
-from pointspider.clouds.catalogue import Variant
+from pointspider.clouds.catalogue import MODELNET40_CLASSES, Variant
 from pointspider.clouds.files import validate_points
 from pointspider.clouds.folder import read_geometry
 from pointspider.clouds.sampling import assign_roles
@@ -143,3 +143,45 @@ def _row_names(path: Path, split: str) -> list[tuple[str, str]]:
             f"{path}: clouds {shape}, but {names.name} names {len(pairs)}; unpack {POINTS}.zip again."
         )
     return pairs
+
+
+def read_train_split(
+    directory: str | Path, classes: Sequence[str], points: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The train split's clouds, the first `points` points of each, as ModelNet40-C's benchmark trains on them.
+
+    Args:
+        directory: modelnet40_ply_hdf5_2048.
+        classes: of ModelNet40's; clouds of others are left out.
+        points: the files have 2048.
+
+    Returns:
+        Clouds (n, points, 3) float32, and the numbers (n,) of their classes in `classes`.
+
+    Raises:
+        InputError: the files are missing or broken; labels and clouds differ in length; a cloud has fewer
+            points, or unusable ones.
+    """
+    paths = sorted(Path(directory).glob("ply_data_train*.h5"))
+    if not paths:
+        raise InputError(f"{directory}: has no ply_data_train<k>.h5; unpack {POINTS}.zip there.")
+    numbers = np.full(len(MODELNET40_CLASSES), -1)
+    numbers[[MODELNET40_CLASSES.index(name) for name in classes]] = np.arange(len(classes))
+    clouds, labels = [], []
+    for path in paths:
+        try:
+            with h5py.File(path, "r") as file:
+                data, label = file["data"][:, :points].astype(np.float32), file["label"][:].ravel()
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: cannot be read ({error}); unpack {POINTS}.zip again.") from error
+        if data.shape != (len(label), points, 3) or label.max(initial=0) >= len(numbers):
+            raise InputError(
+                f"{path}: {len(label)} labels up to {label.max(initial=0)} and clouds {data.shape}, not as "
+                f"many clouds of {points} points; unpack {POINTS}.zip again."
+            )
+        for row, cloud in enumerate(data):
+            validate_points(cloud, f"{path} row {row}")
+        wanted = numbers[label] >= 0
+        clouds.append(data[wanted])
+        labels.append(numbers[label[wanted]])
+    return np.concatenate(clouds), np.concatenate(labels)

@@ -23,27 +23,33 @@ from PIL import Image
 from tqdm import tqdm
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
+from pointspider.encoders.device import native_precision, pick_device
 from pointspider.errors import InputError
+
+#: Images that go through the vision tower at once. More are no faster: on a CPU their activations leave the
+#: caches, and a GPU is full.
+BATCH_SIZE = {"cpu": 16, "cuda": 256}
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From a square uint8 image to what the vision tower takes."""
+    """From square uint8 images to what the vision tower takes."""
 
     size: int  # S
     mean: tuple[float, float, float]  # of each channel, in [0, 1]
     std: tuple[float, float, float]
     resample: Image.Resampling
 
-    def __call__(self, images: np.ndarray) -> torch.Tensor:
-        """(B, H, H, 3) uint8 to (B, 3, S, S) float32, resized where H is not S."""
+    def __call__(self, images: np.ndarray, device: torch.device) -> torch.Tensor:
+        """(B, H, H, 3) uint8 to (B, 3, S, S) float32 on `device`, resized where H is not S."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
             raise TypeError(f"CLIP takes images (B, H, H, 3) uint8, not {images.shape} {images.dtype}")
         if images.shape[1] != self.size:
             images = np.stack([self._resize(image) for image in images])
-        pixels = torch.tensor(images).permute(0, 3, 1, 2) / 255
-        mean, std = torch.tensor(self.mean).view(3, 1, 1), torch.tensor(self.std).view(3, 1, 1)
-        return (pixels - mean) / std
+        # Bytes travel to the device, a quarter of the floats
+        pixels = torch.tensor(images, device=device).permute(0, 3, 1, 2)  # (B, 3, S, S)
+        mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (self.mean, self.std))
+        return (pixels - 255 * mean) / (255 * std)
 
     def _resize(self, image: np.ndarray) -> np.ndarray:
         return np.asarray(Image.fromarray(image).resize((self.size, self.size), self.resample))
@@ -64,23 +70,27 @@ class ClipEncoder:
         return self.preprocessing.size
 
     @torch.inference_mode()
-    def encode_images(self, images: np.ndarray, batch_size: int = 64) -> dict[str, np.ndarray]:
+    def encode_images(
+        self, images: np.ndarray, batch_size: int | None = None, precision: torch.dtype | None = None
+    ) -> dict[str, np.ndarray]:
         """Embed images.
 
         Args:
             images: (B, H, H, 3) uint8 sRGB.
-            batch_size: images that go through the tower at once.
+            batch_size: images that go through the tower at once; None: `BATCH_SIZE`.
+            precision: in which the tower multiplies; None: `native_precision`. Weights, norms and the
+                projection stay float32.
 
         Returns:
             {"pooled": (B, W) float32, "projected": (B, D) float32}.
         """
-        starts = range(0, len(images), batch_size)
-        pooled = torch.cat(
-            [
-                self.vision(self.preprocessing(images[i : i + batch_size]).to(self.projection.device))
-                for i in tqdm(starts, desc="CLIP images", unit="batch", disable=None, leave=False)
-            ]
-        )
+        device = self.projection.device
+        size = batch_size or BATCH_SIZE[device.type]
+        precision = precision or native_precision(device)
+        starts = tqdm(range(0, len(images), size), "CLIP images", unit="batch", disable=None, leave=False)
+        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+            batches = [self.vision(self.preprocessing(images[i : i + size], device)) for i in starts]
+        pooled = torch.cat(batches).float()
         return {"pooled": pooled.cpu().numpy(), "projected": (pooled @ self.projection).cpu().numpy()}
 
     @torch.inference_mode()
@@ -89,37 +99,32 @@ class ClipEncoder:
         return self.text(prompts).cpu().numpy()
 
 
-def load_clip(name: str, backend: str, weights: str | Path, device: str = "auto") -> ClipEncoder:
-    """Load a CLIP from a local directory, or from the Hugging Face hub (cached; HF_HUB_OFFLINE is honoured).
+def load_clip(name: str, backend: str, directory: str | Path, device: str = "auto") -> ClipEncoder:
+    """Load a CLIP from a local directory; safetensors are preferred to pickled tensors.
 
     Args:
         name: what params.yaml calls it; for messages.
         backend: "open_clip" (open_clip_config.json and open_clip_model.safetensors) or "transformers"
             (CLIPModel: config.json, model.safetensors, preprocessor_config.json and the tokenizer's files).
-        weights: a local directory, or a name on the hub, e.g. "openai/clip-vit-base-patch32".
-        device: a PyTorch device, or "auto": CUDA where there is one.
+        directory: see `hub.model_directory`.
+        device: see `device.pick_device`.
 
     Raises:
-        InputError: nothing is there, the hub cannot be reached, or it is not a whole CLIP with a ViT.
+        InputError: the directory does not hold a whole CLIP with a ViT.
     """
     if backend not in BACKENDS:
         raise InputError(f"encoders.images.{name}: backend '{backend}' is not one of {sorted(BACKENDS)}.")
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        return BACKENDS[backend](str(weights), torch.device(device))
+        return BACKENDS[backend](str(directory), pick_device(device))
     except Exception as error:  # the two libraries raise almost anything
-        local = Path(weights).is_dir()
-        problem = "the directory is broken" if local else "no such directory, nor did the hub give one"
         raise InputError(
-            f"encoders.images.{name}: no {backend} model could be loaded from '{weights}': {problem} "
-            f"({error}). Give a local directory that holds the whole model, or a Hugging Face hub name and a "
-            "network to fetch it."
+            f"encoders.images.{name}: {directory} holds no whole {backend} model ({error}). Give a directory "
+            "as the Hugging Face hub has it."
         ) from error
 
 
-def _load_open_clip(weights: str, device: torch.device) -> ClipEncoder:
-    source = f"local-dir:{weights}" if Path(weights).is_dir() else f"hf-hub:{weights}"
+def _load_open_clip(directory: str, device: torch.device) -> ClipEncoder:
+    source = f"local-dir:{directory}"
     # Without require_pretrained, missing weights are a warning and the model is random
     model = open_clip.create_model(source, device=device, require_pretrained=True).eval()
     tokenizer = open_clip.get_tokenizer(source)
@@ -141,14 +146,19 @@ def _load_open_clip(weights: str, device: torch.device) -> ClipEncoder:
     )
 
 
-def _load_transformers(weights: str, device: torch.device) -> ClipEncoder:
-    model, report = CLIPModel.from_pretrained(weights, output_loading_info=True)
+def _load_transformers(directory: str, device: torch.device) -> ClipEncoder:
+    model, report = CLIPModel.from_pretrained(
+        directory, local_files_only=True, dtype=torch.float32, output_loading_info=True
+    )
     # Missing weights are a warning to transformers and random in the model
     if missing := sorted(report["missing_keys"]):
         raise InputError(f"tensors missing: {', '.join(missing)}")
     model = model.to(device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(weights)
-    processor = AutoImageProcessor.from_pretrained(weights)
+    tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
+    processor = AutoImageProcessor.from_pretrained(directory, local_files_only=True)
+    size = model.config.vision_config.image_size
+    if processor.do_resize and set(dict(processor.size).values()) != {size}:
+        raise InputError(f"it resizes images to {processor.size} and then cuts {size} pixels out.")
 
     def text(prompts: Sequence[str]) -> torch.Tensor:
         tokens = tokenizer(list(prompts), padding=True, truncation=True, return_tensors="pt").to(device)
@@ -160,7 +170,7 @@ def _load_transformers(weights: str, device: torch.device) -> ClipEncoder:
         projection=model.visual_projection.weight.detach().T,
         text=text,
         preprocessing=Preprocessing(
-            size=model.config.vision_config.image_size,
+            size=size,
             mean=tuple(processor.image_mean),
             std=tuple(processor.image_std),
             resample=Image.Resampling(processor.resample),

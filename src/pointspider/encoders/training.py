@@ -1,5 +1,6 @@
 """What the trained encoders share: reproducible draws."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,6 +24,7 @@ def reproducible(seed: int, name: str) -> Iterator[torch.Generator]:
     """
     stream = generator(seed, name)
     before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, cuBLAS is not deterministic
     with torch.random.fork_rng():
         torch.manual_seed(int(stream.integers(2**63)))
         torch.use_deterministic_algorithms(True)
