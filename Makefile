@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test lint sync bench-data lock
+.PHONY: tables test lint sync bench-data paper-smoke paper-dry-run lock
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -26,7 +26,15 @@ sync: $(INSTALLED)
 
 # How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
 bench-data: $(INSTALLED)
-	OMP_NUM_THREADS=1 PYTHONPATH=src python benchmarks/data.py
+	python benchmarks/data.py
+
+# The preset `paper` on small stand-ins for everything that is fetched: does it run to the end?
+paper-smoke: $(INSTALLED)
+	python benchmarks/paper_smoke.py tmp/paper-smoke
+
+# What `snakemake --config preset=paper` would fetch and run here, and about how long that takes.
+paper-dry-run: $(INSTALLED)
+	python benchmarks/paper_dry_run.py
 
 # requirements.lock from pyproject.toml; wants uv.
 lock:

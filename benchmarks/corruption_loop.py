@@ -1,6 +1,7 @@
-"""The corruptions that need no mesh as one Python loop per cloud: what `benchmarks/data.py` compares ours with.
+"""The corruptions that need no mesh, one cloud at a time: what `benchmarks/data.py` compares ours with.
 
-Plain numpy in double precision, one cloud at a time, each radial interpolation with a linear solve of its own.
+Plain numpy in double precision. The distortions are made as PyGeM makes them, which ModelNet40-C's generator
+uses: a sum over the lattice's points, and a linear system that each radial interpolation solves for itself.
 The draws are those of `pointspider.clouds.corruptions`, so that the clouds are equal.
 """
 

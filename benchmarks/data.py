@@ -1,7 +1,7 @@
 """How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
 
-`make bench-data`. Columns: case, baseline_seconds, ours_seconds, ratio; a case without a baseline is a time that is
-wanted by itself. The seconds of corruptions are CPU seconds, which other work on the machine changes least.
+`make bench-data`. Columns: case, baseline_seconds, ours_seconds, ratio; a case without a baseline is a time
+that is wanted by itself. Corrupting is told in CPU seconds, which other work on the machine changes least.
 """
 
 import resource
@@ -14,6 +14,7 @@ import corruption_loop
 import embedding
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from pointspider.clouds.catalogue import MODELNET40_CLASSES, Variant, variants
 from pointspider.clouds.corruptions import CORRUPTIONS, NEEDS_MESH, corrupt
@@ -41,8 +42,9 @@ def main() -> None:
     print(table.round(3).to_string(index=False))
 
 
-def corruption_cases() -> Iterator[dict]:
-    """The fourteen corruptions that need no mesh at five severities, 100 clouds of 1024 points, one thread."""
+@threadpool_limits.wrap(limits=1)
+def corruption_cases() -> list[dict]:
+    """The fourteen corruptions that need no mesh, five severities, 100 clouds of 1024 points, one thread."""
     source = ProceduralSource(SEED, 100, 0, ["chair"])
     names = source.objects()["object"].tolist()
     pools = [pool[:1024] for pool, _ in source.load("chair", names)]
@@ -59,13 +61,15 @@ def corruption_cases() -> Iterator[dict]:
         return corruption_loop.corrupt(variant, pools, keys, SEED)
 
     seconds = {name: (run(loop, name), run(ours, name)) for name in corruption_loop.LOOP}
-    for name, pair in seconds.items():
-        yield case(f"{name}, 500 clouds", *pair)
-    yield case("14 corruptions without meshes, 7000 clouds", *np.sum(list(seconds.values()), axis=0))
+    total = np.sum(list(seconds.values()), axis=0)
+    return [
+        *(case(f"{name}, 500 clouds", *pair) for name, pair in seconds.items()),
+        case("14 corruptions without meshes, 7000 clouds", *total),
+    ]
 
 
 def scale_cases() -> Iterator[dict]:
-    """Every object of the test split in all 55 variants, as the workflow makes them: a class at a time on 2 cores.
+    """Every object of the test split in all 55 variants, as the workflow makes them: two classes at a time.
 
     Making the procedural objects themselves, which stand in for files, is timed apart.
     """
@@ -79,8 +83,9 @@ def scale_cases() -> Iterator[dict]:
     print(f"peak memory of a process that makes a class of {OBJECTS}: {peak.max():.2f} GiB")
 
 
+@threadpool_limits.wrap(limits=1)
 def build_class(class_name: str) -> tuple[float, float, float, float]:
-    """Seconds to make the objects, their variants without and with meshes; the process's peak memory in GiB."""
+    """CPU seconds for the objects, their variants without and with meshes; the process's peak memory, GiB."""
     start = time.process_time()
     source = ProceduralSource(SEED, OBJECTS, 0, [class_name])
     objects = source.objects()

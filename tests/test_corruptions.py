@@ -150,7 +150,7 @@ def test_missing_mesh_is_named(pools):
 @pytest.mark.parametrize("severity", [1, 5])
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in NEEDS_MESH])
 def test_clouds_equal_those_of_a_loop_over_clouds_in_double_precision(name, severity, pools, monkeypatch):
-    """The loop is the benchmark's; it solves each radial interpolation and sums over the lattice by itself."""
+    """The loop is the benchmark's; it solves each interpolation and sums over the lattice by itself."""
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     from corruption_loop import corrupt as corrupt_by_loop
 

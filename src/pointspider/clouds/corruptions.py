@@ -362,7 +362,7 @@ def _radial_system(inverse: bool) -> np.ndarray:
 
 
 def _radial_terms(points: np.ndarray, inverse: bool, terms: np.ndarray) -> None:
-    """Fill `terms` (125 + 4, N): the radial function of the distances between lattice and points, 1, the points.
+    """Fill `terms` (125 + 4, N): the radial function of the distances to the lattice, 1, the points.
 
     Args:
         points: (3, N).
