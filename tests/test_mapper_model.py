@@ -11,7 +11,15 @@ from torch import nn
 
 from pointspider.errors import InputError
 from pointspider.mapper import LABELS
-from pointspider.mapper.model import ChannelResponseNorm, Mapper, load_mapper, save_mapper
+from pointspider.mapper.model import (
+    AffineMapper,
+    ChannelResponseNorm,
+    Mapper,
+    fold,
+    load_mapper,
+    load_predictor,
+    save_mapper,
+)
 
 NORMS = list(LABELS)
 
@@ -77,12 +85,106 @@ def test_layer_norm_mapper_equals_the_formula():
     np.testing.assert_allclose(mapper(torch.from_numpy(x)).detach().numpy(), expected, rtol=1e-10)
 
 
-def test_response_norm_of_size_1_equals_the_formula_and_falls_beyond_141():
+def test_response_norm_of_size_1_falls_beyond_141():
     x = torch.tensor([[-300.0, -1.0, 0.0, 0.5, 141.0, 142.0, 1e4]], dtype=torch.float64)
     norm = ChannelResponseNorm(1)
     torch.testing.assert_close(norm(x), x / (1 + 1e-4 * x**2) ** 0.75)
     peak = norm(torch.tensor([[100.0, 2**0.5 * 100, 200.0]]))[0]
     assert peak.argmax() == 1
+
+
+def test_response_norm_of_size_1_equals_pytorchs_with_its_gradient():
+    x = (
+        torch.randn(6, 9, generator=torch.Generator().manual_seed(0), dtype=torch.float64) * 150
+    ).requires_grad_()
+    ours, theirs = ChannelResponseNorm(1)(x), nn.LocalResponseNorm(1)(x.unsqueeze(2)).squeeze(2)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+    upstream = torch.randn_like(ours)
+    expected = torch.autograd.grad(theirs, x, upstream)[0]
+    torch.testing.assert_close(torch.autograd.grad(ours, x, upstream)[0], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_response_norm_of_size_1_keeps_the_digits_of_half_precision():
+    x = torch.tensor([[300.0, 1e20]], dtype=torch.bfloat16)
+    y = ChannelResponseNorm(1)(x)
+    assert y.dtype == torch.float32
+    torch.testing.assert_close(y[0, 0].item(), 300 / 10**0.75, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_forward_in_basis_equals_forward_with_its_gradients(norm):
+    mapper = make_mapper(norm).double()
+    random = torch.Generator().manual_seed(1)
+    for parameter in mapper.parameters():  # LayerNorm's own begin as 1 and 0
+        parameter.data += 0.1 * torch.randn(parameter.shape, generator=random, dtype=torch.float64)
+    x = torch.randn(50, 6, generator=random, dtype=torch.float64)
+    outputs = mapper(x), mapper.forward_in_basis(x)
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=1e-10, atol=1e-12)
+    expected, found = (torch.autograd.grad(y.abs().mean(), list(mapper.parameters())) for y in outputs)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-8, atol=1e-12)
+
+
+def test_equal_samples_have_no_variance_to_lose_in_a_basis():
+    """A Gram matrix can round a variance below zero."""
+    mapper = make_mapper("layer")
+    with torch.no_grad():
+        mapper.layers[0].weight.fill_(1e-3)
+        mapper.layers[0].bias.zero_()
+    x = 1e3 * torch.ones(40, 6)
+    torch.testing.assert_close(mapper.forward_in_basis(x), mapper(x), rtol=1e-2, atol=1e-2)
+
+
+def test_a_basis_pays_for_batches_much_larger_than_the_input():
+    with torch.device("meta"):
+        base, layer, response = (Mapper(1024, 1024, norm) for norm in NORMS)
+        narrow = Mapper(1024, 96, "layer", base_width=64)
+    assert [base.basis_pays(rows) for rows in (256, 1000, 1100, 2048)] == [False, False, True, True]
+    assert [layer.basis_pays(rows) for rows in (256, 1300, 1500, 2048)] == [False, False, True, True]
+    assert not response.basis_pays(10**6)
+    assert not narrow.basis_pays(10**6)
+
+
+def test_folded_base_equals_the_network(tmp_path):
+    mapper = make_mapper("none", 40, 30, base_width=50)
+    x = np.random.default_rng(0).normal(size=(200, 40)).astype(np.float32)
+    folded = fold(mapper)
+    assert (folded.matrix.shape, folded.matrix.dtype) == ((40, 30), torch.float32)
+    np.testing.assert_allclose(folded.predict(x), mapper.predict(x), rtol=1e-4, atol=1e-6)
+    exact = mapper.double()(torch.from_numpy(x).double()).detach().numpy()
+    np.testing.assert_allclose(folded.predict(x), exact, rtol=1e-4, atol=2e-7)
+    with pytest.raises(InputError, match=r"\(n, 40\), not \(2, 39\)"):
+        folded.predict(x[:2, :39])
+
+
+@pytest.mark.parametrize("norm", ["layer", "response"])
+def test_only_base_folds(norm):
+    with pytest.raises(ValueError, match=norm):
+        fold(make_mapper(norm))
+
+
+def test_a_saved_mapper_predicts_the_fastest_way(tmp_path):
+    x = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
+    for norm in NORMS:
+        mapper = make_mapper(norm)
+        save_mapper(tmp_path / norm, mapper)
+        predictor = load_predictor(tmp_path / norm)
+        assert isinstance(predictor, AffineMapper if norm == "none" else Mapper)
+        np.testing.assert_allclose(predictor.predict(x), mapper.predict(x), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda state, it: it.update(input_width=9), r"folded\.bias.*|folded\.matrix has the shape \(6, 5\)"),
+        (lambda state, it: state.pop("folded.matrix"), r"folded\.matrix has the shape None"),
+        (lambda state, it: state["folded.bias"].fill_(float("inf")), "NaN or inf"),
+    ],
+)
+def test_folded_mappers_that_do_not_fit_are_refused(change, message, tmp_path):
+    rewrite(tmp_path / "a", make_mapper("none"), change)
+    with pytest.raises(InputError, match=message):
+        load_predictor(tmp_path / "a")
 
 
 def test_response_norm_of_size_3_sums_over_neighbouring_channels():

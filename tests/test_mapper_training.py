@@ -1,15 +1,18 @@
 """Training against hand-made steps and closed forms; what it refuses; how it reports divergence."""
 
 import json
+import multiprocessing
+import os
+import signal
 
 import numpy as np
 import pytest
 import torch
 
 from pointspider.errors import InputError
-from pointspider.mapper import LABELS
+from pointspider.mapper import LABELS, training
 from pointspider.mapper.model import Mapper, save_mapper
-from pointspider.mapper.training import Settings, _batches, _torch_generator, train_mapper
+from pointspider.mapper.training import Settings, _batches, _grown_from, _torch_generator, train_mapper
 
 WIDTHS = (8, 6)
 
@@ -23,9 +26,11 @@ def problem(train: int = 48, test: int = 16) -> tuple[np.ndarray, ...]:
     return x[:train], y[:train], x[train:], y[train:]
 
 
-def train(data=None, norm="none", seed=0, on_epoch=None, **settings):
+def train(data=None, norm="none", seed=0, on_epoch=None, checkpoint=None, **settings):
     settings = {"epochs": 3, **settings}
-    return train_mapper(*(data or problem()), norm, Settings(**settings), seed, on_epoch, device="cpu")
+    return train_mapper(
+        *(data or problem()), norm, Settings(**settings), seed, on_epoch, device="cpu", checkpoint=checkpoint
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +168,141 @@ def test_divergence_in_the_first_epoch_leaves_no_best():
     assert result.summary()["l1_best"] is None
 
 
+@pytest.mark.parametrize(
+    ("losses", "epoch"),
+    [
+        ([1, 2, 3], None),
+        ([1, 20, 3], None),  # it came back
+        ([1, 20, 3, 11, 12], 4),
+        ([11, 12], 1),
+        ([], None),
+    ],
+)
+def test_a_finite_loss_far_above_that_of_predicting_zero_is_divergence(losses, epoch):
+    assert _grown_from(losses, zero=1.0) == epoch
+
+
+def test_a_finite_divergence_shows_no_last_loss():
+    result = train(epochs=4, learning_rate=2.0)
+    assert np.isfinite(result.test_loss).all()
+    assert len(result.test_loss) == 4
+    assert result.diverged_at == 1
+    assert result.summary()["l1_last"] is None
+
+
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_training_in_a_basis_is_the_same_training(norm, monkeypatch):
+    data = problem()
+    found, calls, in_basis = [], [], Mapper.forward_in_basis
+    monkeypatch.setattr(Mapper, "forward_in_basis", lambda self, x: (calls.append(1), in_basis(self, x))[1])
+    for pays in (True, False):
+        monkeypatch.setattr(Mapper, "basis_pays", lambda self, rows, pays=pays: pays)
+        found.append(train(data, norm, epochs=10, learning_rate=1e-3).test_loss)
+    assert len(calls) == 10
+    np.testing.assert_allclose(*found, rtol=2e-4)
+
+
+@pytest.mark.parametrize("norm", LABELS)
+def test_half_precision_trains_to_the_loss_of_full_precision(norm):
+    """bfloat16 has 8 bits; Adam, weights and losses stay float32."""
+    half, full = (
+        [train(norm=norm, epochs=40, learning_rate=2e-3, seed=seed, precision=name) for seed in range(4)]
+        for name in ("bf16", "fp32")
+    )
+    assert half[0].last.layers[0].weight.dtype == torch.float32
+    half, full = ([result.test_loss[-1] for result in results] for results in (half, full))
+    assert half != full
+    spread = max(full) - min(full)
+    assert np.mean(half) == pytest.approx(np.mean(full), abs=max(spread, 0.01 * np.mean(full)))
+
+
+def test_precision_is_native_or_named(monkeypatch):
+    for able, expected in (({}, "fp32"), ({"amx_bf16": True}, "bf16"), ({"avx512_bf16": True}, "bf16")):
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
+        assert train(epochs=1).summary()["precision"] == expected
+    with pytest.raises(InputError, match=r"mapper\.precision: 'fp16'.*fp32, bf16 or auto"):
+        train(precision="fp16")
+
+
+def steps_taken(monkeypatch) -> list:
+    """Grows by one with every step of Adam."""
+    steps, step = [], torch.optim.Adam.step
+    monkeypatch.setattr(torch.optim.Adam, "step", lambda self: (steps.append(1), step(self)))
+    return steps
+
+
+@pytest.mark.parametrize(("norm", "batch_size"), [("none", None), ("layer", 20), ("response", 20)])
+def test_a_killed_training_goes_on_to_the_same_bytes(norm, batch_size, tmp_path, monkeypatch):
+    path = tmp_path / "seed_0.safetensors"
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+
+    def kill(epoch, *losses):
+        if epoch == 8:  # after the checkpoint of epoch 7
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    arguments = {"norm": norm, "epochs": 12, "batch_size": batch_size, "on_epoch": kill, "checkpoint": path}
+    process = multiprocessing.get_context("fork").Process(target=train, kwargs=arguments)
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    steps = steps_taken(monkeypatch)
+    heard, fresh = [], []
+    resumed = train(
+        norm=norm, epochs=12, batch_size=batch_size, checkpoint=path, on_epoch=lambda *it: heard.append(it)
+    )
+    assert len(steps) == 5 * (3 if batch_size else 1)
+    whole = train(norm=norm, epochs=12, batch_size=batch_size, on_epoch=lambda *it: fresh.append(it))
+    assert heard == fresh
+    assert resumed.summary() == whole.summary()
+    for name in ("last", "best"):
+        save_mapper(tmp_path / f"resumed.{name}", getattr(resumed, name))
+        save_mapper(tmp_path / f"whole.{name}", getattr(whole, name))
+        assert (tmp_path / f"resumed.{name}").read_bytes() == (tmp_path / f"whole.{name}").read_bytes()
+
+
+def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):
+    path = tmp_path / "seed_0.safetensors"
+    first = train(checkpoint=path)
+    steps = steps_taken(monkeypatch)
+    again = train(checkpoint=path)
+    assert not steps
+    assert again.summary() == first.summary()
+    assert torch.equal(again.last.layers[0].weight, first.last.layers[0].weight)
+
+
+@pytest.mark.parametrize(
+    "other", [{"epochs": 4}, {"seed": 1}, {"norm": "layer"}, {"base_width": 4}, {"data": problem(train=47)}]
+)
+def test_a_checkpoint_of_another_training_is_replaced(other, tmp_path):
+    path = tmp_path / "seed_0.safetensors"
+    train(checkpoint=path)
+    assert train(checkpoint=path, **other).summary() == train(**other).summary()
+    before = path.read_bytes()
+    train(checkpoint=path, **other)
+    assert path.read_bytes() == before
+
+
+def test_a_diverged_training_stays_diverged_when_resumed(tmp_path):
+    path = tmp_path / "seed_0.safetensors"
+    first, again = (train(epochs=20, learning_rate=1e9, checkpoint=path) for _ in range(2))
+    assert first.diverged_at == again.diverged_at
+    assert first.summary() == again.summary()
+
+
+def test_broken_checkpoints_are_refused_naming_the_file(tmp_path, monkeypatch):
+    path = tmp_path / "seed_0.safetensors"
+    train(checkpoint=path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(InputError, match=f"{path}: not a whole checkpoint.*Delete it"):
+        train(checkpoint=path)
+    path.write_bytes(whole)
+    monkeypatch.setattr(training, "fingerprint", lambda *_: "the same")
+    train(checkpoint=path)
+    with pytest.raises(InputError, match=f"{path}: not a whole checkpoint.*size mismatch"):
+        train(checkpoint=path, base_width=5)
+
+
 def test_on_epoch_hears_of_every_epoch():
     seen = []
     result = train(on_epoch=lambda *epoch: seen.append(epoch))
@@ -203,8 +343,11 @@ def test_one_sample_and_constant_features_train(norm):
             "47 point embeddings but 48 image embeddings in the train split",
         ),
         (lambda x, y, u, v: (x, y, u, v[:3]), "16 point embeddings but 3 image embeddings in the test split"),
-        (lambda x, y, u, v: (x[:0], y[:0], u, v), r"train split: none.*Raise alignment\.split\.train"),
-        (lambda x, y, u, v: (x, y, u[:0], v[:0]), r"test split: none.*Raise alignment\.split\.test"),
+        (lambda x, y, u, v: (x[:0], y[:0], u, v), r"train split: none.*Change alignment\.split"),
+        (
+            lambda x, y, u, v: (x, y, u[:0], v[:0]),
+            r"test split: none.*Change alignment\.split or alignment\.held_out",
+        ),
         (lambda x, y, u, v: (x[0], y, u, v), r"point embeddings of the train split: the shape is \(8,\)"),
         (lambda x, y, u, v: (x, y, u[:, :5], v), "point embeddings are 8 wide in the train split but 5"),
         (lambda x, y, u, v: (x, y[:, :2], u, v), "image embeddings are 2 wide in the train split but 6"),

@@ -1,5 +1,6 @@
 """Train one kind of mapper with every seed; dvclive keeps the loss curves."""
 
+import shutil
 from pathlib import Path
 
 from dvclive import Live
@@ -14,8 +15,8 @@ inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 settings = Settings(**{key: value for key, value in params.mapper.items() if key != "seeds"})
 
 with job(snakemake.log[0]):
-    manifest = read_csv(inputs.manifest, ["cloud_id", "split"])
-    embeddings = read_split(manifest, inputs.points, inputs.images, params.layer)
+    manifest = read_csv(inputs.manifest, ["cloud_id", params.column])
+    embeddings = read_split(manifest, inputs.points, inputs.images, params.layer, params.column)
     runs = []
     for index, seed in enumerate(params.mapper["seeds"]):
         with Live(str(Path(output.curves) / f"seed_{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
@@ -25,8 +26,12 @@ with job(snakemake.log[0]):
                 live.log_metric("test_l1", test_loss)
                 live.next_step()
 
-            result = train_mapper(*embeddings, snakemake.wildcards.norm, settings, seed, on_epoch=log)
+            checkpoint = Path(params.checkpoints) / f"seed_{seed}.safetensors"
+            result = train_mapper(
+                *embeddings, snakemake.wildcards.norm, settings, seed, on_epoch=log, checkpoint=checkpoint
+            )
         save_mapper(output.last[index], result.last)
         save_mapper(output.best[index], result.best)
         runs.append(result.summary())
     write_json(output.runs, runs)
+    shutil.rmtree(params.checkpoints)

@@ -81,8 +81,9 @@ class Progress:
             self.train_loss = tensors["train_loss"].tolist()
             self.test_loss = tensors["test_loss"].tolist()
         except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError, RuntimeError) as error:
+            reason = " ".join(str(error).split())[:200]  # PyTorch lists every tensor that does not fit
             raise InputError(
-                f"{path}: not a whole checkpoint of this training ({error}). Delete it and run again."
+                f"{path}: not a whole checkpoint of this training ({reason}). Delete it and run again."
             ) from error
 
 

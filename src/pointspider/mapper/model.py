@@ -11,6 +11,7 @@ batches BASE and LNORM take a basis of their inputs through the layers (`Mapper.
 
 import itertools
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -42,6 +43,7 @@ class Architecture:
         norm: none, layer or response, as `mapper.norm` of params.yaml.
         base_width: hidden layers are 2, 4, 8, 4 and 2 times this; None: the input's width (paper).
         response_size: neighbouring channels that LocalResponseNorm sums over; used by norm "response" alone.
+        hidden: widths of the hidden layers in multiples of the base width; (): one linear layer, a baseline.
     """
 
     input_width: int
@@ -49,6 +51,7 @@ class Architecture:
     norm: str
     base_width: int | None = None
     response_size: int = 1
+    hidden: tuple[int, ...] = HIDDEN
 
 
 class ChannelResponseNorm(nn.LocalResponseNorm):
@@ -103,11 +106,12 @@ class Mapper(nn.Module):
         norm: str,
         base_width: int | None = None,
         response_size: int = 1,
+        hidden: Sequence[int] = HIDDEN,
     ):
         super().__init__()
-        base_width = base_width or input_width
-        self.architecture = Architecture(input_width, output_width, norm, base_width, response_size)
-        widths = [input_width, *(base_width * multiple for multiple in HIDDEN)]
+        base_width, hidden = base_width or input_width, tuple(hidden)
+        self.architecture = Architecture(input_width, output_width, norm, base_width, response_size, hidden)
+        widths = [input_width, *(base_width * multiple for multiple in hidden)]
         layers: list[nn.Module] = []
         for width_in, width_out in itertools.pairwise(widths):
             layers += [nn.Linear(width_in, width_out), _norm(norm, width_out, response_size)]
@@ -126,7 +130,7 @@ class Mapper(nn.Module):
         return self.layers(x)  # (N, input_width) → (N, output_width)
 
     def forward_in_basis(self, x: Tensor) -> Tensor:
-        """`forward` of norm "none" and "layer" for batches much larger than the input is wide.
+        """`forward` of norm "none" and "layer" for batches with many more rows than the input is wide.
 
         Linear layers and LayerNorm's centring map all samples alike; LayerNorm's division is one number per
         sample. So every layer's output is `coordinates` @ `basis`, with K = input_width + 1 or a few more:
@@ -149,6 +153,19 @@ class Mapper(nn.Module):
                 coordinates = torch.cat([coordinates * scale, one], dim=1)  # (N, K + 1)
                 basis = torch.cat([basis * layer.weight, layer.bias[None]])  # (K + 1, width)
         return coordinates @ basis  # (N, output_width)
+
+    def basis_pays(self, rows: int) -> bool:
+        """Whether, for a batch of `rows`, `forward_in_basis` needs fewer multiplications than `forward`."""
+        architecture = self.architecture
+        if architecture.norm == "response":
+            return False  # it bends every sample in its own way
+        k = architecture.input_width + 1
+        weights = sum(layer.weight.numel() for layer in self.layers if isinstance(layer, nn.Linear))
+        in_basis = k * weights + rows * k * architecture.output_width
+        if architecture.norm == "layer":
+            hidden = sum(architecture.hidden) * architecture.base_width
+            in_basis += k**2 * hidden + rows * k**2 * len(architecture.hidden)  # Gram matrices, variances
+        return in_basis < rows * weights
 
     @torch.inference_mode()
     def predict(self, embeddings: np.ndarray) -> np.ndarray:

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from pointspider.errors import InputError
 from pointspider.mapper import LABELS
 from pointspider.mapper.checkpoint import Progress, fingerprint
-from pointspider.mapper.model import Mapper
+from pointspider.mapper.model import HIDDEN, Mapper
 from pointspider.seeding import generator
 
 #: A training whose test loss ends above this many times that of predicting zero has diverged, finite or not.
@@ -33,10 +33,6 @@ DIVERGED = 10
 
 #: Between two checkpoints: what a kill can cost. At full width one is 1.4 GB.
 CHECKPOINT_SECONDS = 60
-
-#: Batches of more than this many rows per input dimension take a basis through the layers instead of the
-#: samples: BASE gains above 1, LNORM, which pays for its Gram matrices, above 1.4.
-ROWS_FOR_BASIS = 1.5
 
 
 @dataclass(frozen=True)
@@ -49,6 +45,7 @@ class Settings:
         batch_size: samples; None: the whole training split (the paper gives none).
         base_width: hidden layers are 2, 4, 8, 4 and 2 times this; None: the input's width (paper).
         response_size: channels of LocalResponseNorm; used by norm "response" alone.
+        hidden: hidden layers, see `pointspider.mapper.model.Architecture`.
         precision: of the layers' products: fp32, bf16 (weights, losses and Adam stay float32), or auto: bf16
             where the device computes in it, otherwise fp32.
     """
@@ -59,6 +56,7 @@ class Settings:
     base_width: int | None = None
     response_size: int = 1
     precision: str = "auto"
+    hidden: tuple[int, ...] = HIDDEN
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,14 @@ def train_mapper(
     )
     _keep_freed_memory()
 
-    mapper = Mapper(x_train.shape[1], y_train.shape[1], norm, settings.base_width, settings.response_size)
+    mapper = Mapper(
+        x_train.shape[1],
+        y_train.shape[1],
+        norm,
+        settings.base_width,
+        settings.response_size,
+        settings.hidden,
+    )
     mapper.initialise(_torch_generator(seed, "weights"))
     mapper.to(device)
     optimiser = torch.optim.Adam(mapper.parameters(), lr=settings.learning_rate, fused=True)
@@ -164,7 +169,7 @@ def train_mapper(
         for epoch, losses in enumerate(zip(run.train_loss, run.test_loss, strict=True), start=1):
             on_epoch(epoch, *losses)
 
-    batch_loss = _loss(mapper, precision, device, rows=settings.batch_size or len(x_train))
+    batch_loss = _loss(mapper, precision, device, rows=min(settings.batch_size or len(x_train), len(x_train)))
     diverged_at = None
     start = saved = time.perf_counter()
     epochs = range(len(run.test_loss) + 1, settings.epochs + 1)
@@ -227,11 +232,9 @@ def _autocast(precision: str, device: str) -> torch.autocast:
 
 def _loss(mapper: Mapper, precision: str, device: str, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
     """The mean L1 of a batch (x, y) of about `rows` rows, computed the fastest way."""
-    architecture = mapper.architecture
-    forward = mapper.forward
-    large = rows > ROWS_FOR_BASIS * architecture.input_width
-    if large and architecture.norm != "response" and precision == "fp32":  # Gram matrices want its digits
-        forward = mapper.forward_in_basis
+    # The basis' Gram matrices need the digits of float32.
+    in_basis = precision == "fp32" and mapper.basis_pays(rows)
+    forward = mapper.forward_in_basis if in_basis else mapper.forward
 
     def loss(x: Tensor, y: Tensor) -> Tensor:
         with _autocast(precision, device):
@@ -284,7 +287,10 @@ def _check(x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test:
             if values.ndim != 2:
                 raise InputError(f"{what}: the shape is {values.shape}, not (clouds, width).")
             if not values.size:
-                raise InputError(f"{what}: none, the shape is {values.shape}. Raise alignment.split.{split}.")
+                raise InputError(
+                    f"{what}: none, the shape is {values.shape}. Change alignment.split or "
+                    "alignment.held_out_classes."
+                )
             if not np.isfinite(values).all():
                 raise InputError(
                     f"{what}: NaN or inf in row {_first_broken(values)}. Embed this cloud again."
