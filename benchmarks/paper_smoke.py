@@ -44,7 +44,7 @@ SHRUNKEN = {
     "alignment": {"split": {"train": 90, "test": 30}},
     "test": {"clouds": "corruptions"},
     "roulette": {"repeats": 3},
-    "render": {"resolution": RESOLUTION, "samples_per_pixel": 4},
+    "render": {"resolution": RESOLUTION},
     "speed": {"clouds": 1, "reference": {"resolution": RESOLUTION, "samples_per_pixel": 4}},
     "encoders": {"points": {"checkpoint": "modelnet40_c_pointnet"}},
     "mapper": {"base_width": 32, "epochs": 3, "batch_size": 1024, "seeds": [0, 1]},
