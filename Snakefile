@@ -27,7 +27,7 @@ rule all:
         f"{RESULTS}/metrics.json",
         # A new clone holds tables that were made elsewhere. These it does not hold, so there all is made anew.
         f"{RESULTS}/variants.json",
-        expand(f"{RESULTS}/mappers/{{norm}}/runs.json", norm=NORMS),
+        expand(f"{RESULTS}/mappers/{{split}}/{{norm}}/runs.json", split=SPLITS, norm=NORMS),
 
 
 include: "workflow/rules/data.smk"
@@ -35,5 +35,6 @@ include: "workflow/rules/render.smk"
 include: "workflow/rules/encoders.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/map.smk"
+include: "workflow/rules/alignment.smk"
 include: "workflow/rules/sheets.smk"
 include: "workflow/rules/tables.smk"

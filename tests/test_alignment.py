@@ -9,7 +9,15 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from pointspider.embeddings import read_projection, write_projection
 from pointspider.errors import InputError
-from pointspider.evaluate.alignment import Candidate, Clouds, ImageSpace, evaluate
+from pointspider.evaluate.alignment import (
+    Candidate,
+    Clouds,
+    ImageSpace,
+    evaluate,
+)
+from pointspider.evaluate.candidates import fitted, linear_layers, references, trained
+from pointspider.mapper.baselines import fit_baselines
+from pointspider.mapper.training import Settings
 
 CLASSES = ["bed", "chair", "lamp"]
 N_OBJECTS, VARIANTS = 12, [("original", 0), ("shear", 1), ("shear", 2)]
@@ -34,15 +42,15 @@ def space(**changes) -> ImageSpace:
     prompts = np.random.default_rng(2).normal(size=(3, 4)).astype(np.float32)
     projection = np.random.default_rng(3).normal(size=(6, 4)).astype(np.float32)
     given = {"classes": CLASSES, "prompts": prompts, "projection": projection, "top": [1, 2]}
-    return ImageSpace(TRAIN.mean(axis=0), np.median(TRAIN, axis=0), **{**given, **changes})
+    return ImageSpace.of(TRAIN, **{**given, **changes})
 
 
 def identity(clouds: Clouds) -> pd.DataFrame:
-    return space().measure(clouds.points, clouds)
+    return space().measure(lambda points: points, clouds)
 
 
 def constant(clouds: Clouds) -> pd.DataFrame:
-    return space().measure(np.tile(np.median(TRAIN, axis=0), (len(clouds.images), 1)), clouds)
+    return space().measure(lambda points: np.tile(np.median(TRAIN, axis=0), (len(points), 1)), clouds)
 
 
 def records(*candidates: Candidate, aligned=None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -104,7 +112,7 @@ def test_zero_shot_goes_through_the_projection():
         seen = test.points if own.projection is None else test.points @ own.projection
         order = np.argsort(-cosine_similarity(seen, own.prompts), axis=1)
         labels = test.manifest["class"].map(CLASSES.index).to_numpy()
-        measured = own.measure(test.points, test)
+        measured = own.measure(lambda points: points, test)
         assert measured["top1"].tolist() == (order[:, 0] == labels).tolist()
         assert measured["top2"].tolist() == (order[:, :2] == labels[:, None]).any(axis=1).tolist()
 
@@ -123,7 +131,7 @@ def test_constants_come_out_at_chance():
         assert frame[f"cloud_r{k}"].item() == pytest.approx(k / N_OBJECTS)
         assert cells[f"image_r{k}"].to_list() == pytest.approx([k / N_OBJECTS] * 3)
     assert frame["image_rank"].item() == 6.5
-    nothing = space().measure(np.zeros((N_OBJECTS, 6)), clouds(VARIANTS[:1]))
+    nothing = space().measure(np.zeros_like, clouds(VARIANTS[:1]))
     assert nothing["top1"].to_list() == pytest.approx([1 / 3] * N_OBJECTS)
 
 
@@ -145,7 +153,7 @@ def test_a_cell_per_corruption_and_severity():
 
 def test_what_a_candidate_does_not_have_is_missing():
     frame, cells = records(
-        Candidate("reference", "renders", lambda own: pd.DataFrame(space().zero_shot(own.images, own))),
+        *references(space(), None),
         Candidate("mapper", "BASE", identity, "last", {"seed": 0, "best_epoch": 7}),
         Candidate("mapper", "BASE", identity, "best", {"seed": 0}),
         Candidate("mapper", "RNORM", None, "last", {"seed": 0, "diverged_at": 4}),
@@ -160,10 +168,34 @@ def test_what_a_candidate_does_not_have_is_missing():
     assert len(cells) == 6, "best epochs have no cells"
 
 
-def test_one_test_cloud():
-    frame, _ = records(
-        Candidate("mapper", "BASE", identity), aligned=clouds(VARIANTS[:1]).where([True] + [False] * 11)
+def test_candidates_are_references_baselines_and_both_epochs_of_every_training():
+    train = Clouds(pd.DataFrame(index=range(31)), RNG.normal(size=(31, 6)), TRAIN)
+    baselines = fit_baselines(train.points, train.images, [0.1], 5, 0)
+    run = {"norm": "layer", "seed": 1, "epochs": 9, "l1_last": None, "l1_best": 0.5, "diverged_at": 3}
+    runs = [run, {**run, "seed": 0}, {**run, "norm": "none", "l1_last": 1.0, "diverged_at": None}]
+    own = space()
+    settings = Settings(epochs=2, hidden=())
+    candidates = [
+        *references(own, lambda points: points[:, :3]),
+        *fitted(own, baselines, train),
+        *linear_layers(own, train, clouds(VARIANTS[:1]), settings, [0, 1]),
+        *trained(own, runs, lambda run, epoch: lambda points: points * run["seed"] + (epoch == "best")),
+    ]
+    frame, _ = evaluate(candidates, clouds(VARIANTS[:1]), clouds())
+    names = ["renders", "classifier", *baselines, *["linear_layer"] * 4, *["BASE"] * 2, *["LNORM"] * 4]
+    assert frame["mapper"].tolist() == names
+    assert frame["epoch"].tolist() == ["-"] * 9 + ["last", "best"] * 5
+    assert frame["seed"].tolist()[9:] == [0, 0, 1, 1, 1, 1, 0, 0, 1, 1]
+    assert frame["l1"].isna().tolist() == [True, True] + [False] * 13 + [True, False] * 2
+    ridge = frame.set_index("mapper").loc["ridge"]
+    assert ridge["note"] == "λ 0.1"
+    assert ridge["l1_train"] == pytest.approx(
+        mean_absolute_error(TRAIN, baselines["ridge"].predict(train.points)), rel=1e-5
     )
+
+
+def test_one_test_cloud():
+    frame, _ = records(Candidate("mapper", "BASE", identity), aligned=clouds(VARIANTS[:1]).where([0]))
     row = frame.iloc[0]
     assert (row["image_r1"], row["cloud_rank"]) == (1, 1)
     assert np.isfinite(row["gain"])
@@ -172,7 +204,8 @@ def test_one_test_cloud():
 
 def test_a_perfect_prediction_and_a_perfect_median():
     test = clouds(VARIANTS[:1])
-    frame, _ = records(Candidate("mapper", "BASE", lambda own: space().measure(own.images, own)))
+    perfect = Clouds(test.manifest, test.images, test.images)
+    frame, _ = records(Candidate("mapper", "BASE", identity), aligned=perfect)
     assert (frame["l1"].item(), frame["skill"].item()) == (0, 1)
     assert np.isnan(frame["l1div"].item())
     still = Clouds(test.manifest, test.points, np.tile(np.median(TRAIN, axis=0), (N_OBJECTS, 1)))
@@ -188,13 +221,13 @@ def test_bad_embeddings_are_refused():
     with pytest.raises(InputError, match="12 clouds have 11 point embeddings and 12 image embeddings"):
         Clouds(test.manifest, test.points[:-1], test.images)
     with pytest.raises(InputError, match=r"shape \(12, 5\) for images \(12, 6\)"):
-        space().measure(test.points[:, :5], test)
-    with pytest.raises(InputError, match="or NaN or inf in them"):
-        space().measure(np.full_like(test.points, np.nan), test)
+        space().measure(lambda points: points[:, :5], test)
+    with pytest.raises(InputError, match="NaN or inf in them"):
+        space().measure(lambda points: points * np.nan, test)
     with pytest.raises(InputError, match="queries are 6 wide but the gallery is 4 wide"):
-        space(projection=None).measure(test.points, test)
+        space(projection=None).measure(lambda points: points, test)
     with pytest.raises(InputError, match="class 'lamp', which has no prompt"):
-        space(classes=CLASSES[:2]).measure(test.points, test)
+        space(classes=CLASSES[:2]).measure(lambda points: points, test)
 
 
 def test_a_projection_comes_back_and_must_be_finite(tmp_path):

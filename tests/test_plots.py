@@ -9,15 +9,17 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from test_tables import L1, alignment, speed_records
+from test_tables import speed_records
+from test_tables_alignment import L1, make_cells, make_tables
 
 from pointspider.errors import InputError
-from pointspider.plots.alignment import plot_alignment, plot_loss_curves
+from pointspider.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
+from pointspider.plots.corruptions import plot_corruptions
 from pointspider.plots.sheets import cloud_sheet, contact_sheet
 from pointspider.plots.speed import plot_speed
 from pointspider.plots.style import save
 from pointspider.storage import read_png
-from pointspider.tables.alignment import alignment_table
+from pointspider.tables.alignment import corruption_rows
 from pointspider.tables.speed import speed_table
 
 
@@ -34,19 +36,27 @@ def draw_speed(preset: str, available: bool = True) -> Figure:
 
 
 def draw_alignment(preset: str, l1: dict[str, list[float]]) -> Figure:
-    records = alignment(l1)
-    return plot_alignment(alignment_table(records, preset, "x", "train", "train"), records)
+    tables = make_tables(l1, preset)
+    return plot_alignment(tables["table3"], tables["records"])
+
+
+def draw_retrieval(l1: dict[str, list[float]]) -> Figure:
+    return plot_retrieval(make_tables(l1, "embedded")["table3_extended"])
+
+
+def draw_skills(l1: dict[str, list[float]]) -> Figure:
+    rows = corruption_rows(make_cells(l1))
+    rows = rows[(rows["task"] == "alignment") & rows["model"].isin(["ridge", *l1])]
+    return plot_corruptions(rows, "skill", "embedded")
 
 
 def draw_curves(l1: dict[str, list[float]]) -> Figure:
-    records = alignment(l1)
     runs = [
         pd.DataFrame({"mapper": mapper, "seed": seed, "epoch": np.arange(1, 101), "train": 3.0, "test": 0.3})
         for mapper, values in l1.items()
         for seed in range(len(values))
     ]
-    table = alignment_table(records, "embedded", "x", "train", "train")
-    return plot_loss_curves(pd.concat(runs), table)
+    return plot_loss_curves(pd.concat(runs), make_tables(l1, "embedded")["table3"])
 
 
 def draw_contact(count: int = 5) -> Figure:
@@ -70,6 +80,8 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     ),
     "diverged": partial(draw_alignment, "embedded", L1),
     "off the axis": partial(draw_alignment, "embedded", {"BASE": [0.6, 3e5], "LNORM": [0.3], "RNORM": [1e9]}),
+    "retrieval": partial(draw_retrieval, L1),
+    "skill on each corruption": partial(draw_skills, {"BASE": [0.3, 0.31], "LNORM": [0.45], "RNORM": [4.0]}),
     "loss curves": partial(draw_curves, L1),
     "contact sheet": draw_contact,
     "one picture": partial(draw_contact, count=1),
@@ -97,7 +109,7 @@ def test_a_saved_figure_has_its_size_its_content_and_nothing_clipped(name, tmp_p
     left, bottom, right, top = figure.get_tightbbox(FigureCanvasAgg(figure).get_renderer()).extents
     assert -0.01 <= left < right <= width + 0.01
     assert -0.01 <= bottom < top <= height + 0.01
-    assert any(text.startswith("preset: ") for text in texts(figure))
+    assert any("preset: " in text for text in texts(figure))
 
 
 @pytest.mark.parametrize("name", ["alignment", "clouds"])
@@ -138,9 +150,9 @@ def test_speed_is_on_a_log_axis():
 
 def test_failed_mappers_are_said_in_words():
     diverged = texts(draw_alignment("embedded", L1))
-    assert "BASE\n2 of 2 seeds diverged" in diverged
+    assert "BASE\n2 of 2 diverged" in diverged
     assert "LNORM" in diverged
-    assert "RNORM\n1 of 2 seeds diverged" in diverged
+    assert "RNORM\n1 of 2 diverged" in diverged
     axes = draw_alignment("embedded", {"BASE": [0.6, 3e5], "LNORM": [0.3], "RNORM": [0.5]}).axes[0]
     assert axes.get_xlim()[1] < 2  # the one at 300,000 does not flatten the others
     assert any("3e+05" in text.get_text() for text in axes.texts)
@@ -162,6 +174,27 @@ def test_loss_curves_have_a_line_per_seed_and_split():
         "RNORM (1 diverged)",
     ]
     assert [len(axes.get_lines()) for axes in panels] == [5, 5, 5]  # two seeds, two splits, the median
+
+
+def test_retrieval_shows_every_predictor_and_chance():
+    figure = draw_retrieval(L1)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [
+        "cloud → image, 40 test objects",
+        "image → cloud, 40 test objects",
+    ]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names[-3:] == ["BASE", "LNORM", "RNORM"]
+    dotted = [line.get_xdata()[0] for line in figure.axes[0].get_lines() if line.get_linestyle() == ":"]
+    assert dotted == [1 / 40, 5 / 40, 10 / 40]
+
+
+def test_skill_has_white_at_the_median_and_equal_reach_to_both_sides():
+    figure = draw_skills({"BASE": [0.3], "LNORM": [0.45], "RNORM": [4.0]})
+    panels = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title(loc="left") for axes in panels] == ["ridge", "BASE", "LNORM", "RNORM"]
+    assert {axes.images[0].get_clim() for axes in panels} == {(-1.0, 1.0)}
+    np.testing.assert_allclose(panels[0].images[0].cmap(0.5)[:3], 1, atol=0.05)
+    assert "-700" in [text.get_text() for text in panels[3].texts]  # 1 - 4.0 / 0.5
 
 
 def test_contact_sheet_shows_the_images_in_reading_order(tmp_path):
@@ -243,6 +276,6 @@ def test_bad_input_is_named():
         cloud_sheet({"chair": np.zeros((4, 2))}, 3, "embedded")
     with pytest.raises(InputError, match="cloud 'chair': all 4 points are the same"):
         cloud_sheet({"chair": np.zeros((4, 3))}, 3, "embedded")
-    table = alignment_table(alignment(L1), "embedded", "x", "train", "train")
+    table = make_tables(L1, "embedded")["table3"]
     with pytest.raises(InputError, match=r"loss curves: no columns \['test'\]"):
         plot_loss_curves(pd.DataFrame(columns=["mapper", "seed", "epoch", "train"]), table)

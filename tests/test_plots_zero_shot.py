@@ -10,8 +10,9 @@ from test_tables_zero_shot import BEST, SECOND, make_hits, make_tables
 
 from pointspider.errors import InputError
 from pointspider.evaluate.zero_shot import corruption_records
+from pointspider.plots.corruptions import plot_corruptions
 from pointspider.plots.style import save
-from pointspider.plots.zero_shot import plot_corruptions, plot_zero_shot
+from pointspider.plots.zero_shot import plot_zero_shot
 from pointspider.storage import read_png
 
 RIGHT = {BEST: [12, 8, 4, 150], SECOND: [9, 8, 7, 100], "tiny": [1, 1, 1, 3]}
@@ -25,7 +26,7 @@ def draw_accuracies(preset: str = "paper", right: dict[str, list[int]] = RIGHT) 
 def draw_corruptions(models: int = 3) -> Figure:
     names = [BEST, SECOND, "tiny", "another-model-with-a-name-that-is-long", "fifth"][:models]
     hits = make_hits({name: [12, 150 - 9 * i] for i, name in enumerate(names)})
-    return plot_corruptions(corruption_records(hits), "paper")
+    return plot_corruptions(corruption_records(hits), "top1", "paper")
 
 
 def texts(figure: Figure) -> list[str]:
@@ -86,7 +87,7 @@ def test_a_heat_map_shows_the_shares_and_their_mean_over_severities():
     hits["top1"] = (hits["corruption"] == "original") | (
         (hits["corruption"] == "shear") & (hits["severity"] == 1)
     )
-    figure = plot_corruptions(corruption_records(hits), "embedded")
+    figure = plot_corruptions(corruption_records(hits), "top1", "embedded")
     [axes] = [axes for axes in figure.axes if axes.images]
     shown = np.ma.filled(axes.images[0].get_array(), np.nan)
     nan = np.nan  # columns: severities 1 and 3, and all; rows: original, shear, uniform
@@ -108,4 +109,6 @@ def test_heat_maps_share_one_scale_of_tenths_around_all_values():
 
 def test_missing_columns_are_named():
     with pytest.raises(InputError, match=r"corruption records: no columns \['value'\]"):
-        plot_corruptions(pd.DataFrame(columns=["model", "measure", "corruption", "severity", "n"]), "paper")
+        plot_corruptions(
+            pd.DataFrame(columns=["model", "measure", "corruption", "severity", "n"]), "top1", "paper"
+        )

@@ -9,7 +9,7 @@ import torch
 
 from pointspider.encoders.pointnet import PointNet, TNet, distance_from_orthogonality
 from pointspider.encoders.pointnet_vanilla import PointNetVanilla
-from pointspider.encoders.points import ARCHITECTURES, classify, encode, load_point_encoder
+from pointspider.encoders.points import ARCHITECTURES, class_logits, classify, encode, load_point_encoder
 
 REAL = Path(__file__).parents[2] / "shared" / "real_data"
 
@@ -75,6 +75,8 @@ def test_shapes(name, clouds):
     assert (penalty > 0) == (name == "pointnet")
     assert model.global_feature(torch.tensor(clouds)).shape == (3, 1024)
     np.testing.assert_array_equal(classify(model, clouds, batch_size=2), logits.argmax(dim=1).numpy())
+    from_features = class_logits(model, encode(model, clouds))
+    np.testing.assert_allclose(from_features, logits.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

@@ -1,10 +1,10 @@
 # Tables I-III with their plots, the page that reads them, and the selected mapper's metrics.
 #
-# INPUTS    speed.csv, manifests/, embeddings/, mappers/<norm>/runs.json, curves/
-# OUTPUTS   tables/table{1,2,3}.csv, tables/table2_{extended,pairs}.csv, tables/per_corruption.csv, tables/summary.md
-#           plots/{speed,zero_shot,corruptions,alignment,loss_curves}.{png,svg}
+# INPUTS    speed.csv, manifests/, embeddings/; what alignment.smk makes of Table III
+# OUTPUTS   tables/table{1,2}.csv, tables/table2_{extended,pairs}.csv, tables/per_corruption.csv, tables/summary.md
+#           plots/{speed,zero_shot,corruptions}.{png,svg}
 #           metrics.json                                 for `dvc metrics` and `dvc exp show`
-# STEPS     tabulate_speed, tabulate_zero_shot, tabulate_alignment, tabulate_corruptions -> summarise, select_mapper
+# STEPS     tabulate_speed, tabulate_zero_shot, tabulate_corruptions -> summarise, select_mapper
 
 
 rule tabulate_speed:
@@ -58,7 +58,7 @@ rule tabulate_corruptions:
         manifest=rules.draw_manifests.output.test,
         images=expand(rules.embed_images.output.images, clip=CLIPS),
         prompts=expand(rules.embed_images.output.prompts, clip=CLIPS),
-        alignment=[],
+        alignment=rules.tabulate_alignment.output.corruptions,
         code=code("tabulate_corruptions"),
     output:
         table=report(f"{RESULTS}/tables/per_corruption.csv", category="Tables"),
@@ -75,34 +75,6 @@ rule tabulate_corruptions:
         top=PARAMS["zero_shot"]["top"],
     script:
         "../scripts/tabulate_corruptions.py"
-
-
-rule tabulate_alignment:
-    input:
-        manifest=rules.draw_manifests.output.alignment,
-        points=rules.embed_points.output,
-        images=rules.train_mapper.input.images,
-        runs=expand(rules.train_mapper.output.runs, norm=NORMS),
-        curves=expand(rules.train_mapper.output.curves, norm=NORMS),
-        code=code("tabulate_alignment"),
-    output:
-        table=report(f"{RESULTS}/tables/table3.csv", category="Tables"),
-        plot=report(multiext(f"{RESULTS}/plots/alignment", ".png", ".svg"), category="Plots"),
-        curves=report(multiext(f"{RESULTS}/plots/loss_curves", ".png", ".svg"), category="Plots"),
-    log:
-        f"{LOGS}/tabulate_alignment.log",
-    conda:
-        "../../envs/report.yaml"
-    params:
-        preset=PARAMS["preset"],
-        data=PARAMS["clouds"]["source"],
-        image_embedding=PARAMS["alignment"]["image_embedding"],
-        image_weights=PARAMS["encoders"]["images"][
-            PARAMS["alignment"]["image_embedding"]["model"]
-        ]["weights"],
-        points=PARAMS["encoders"]["points"],
-    script:
-        "../scripts/tabulate_alignment.py"
 
 
 rule select_mapper:
@@ -130,6 +102,7 @@ rule summarise:
             rules.tabulate_zero_shot.output.extended,
             rules.tabulate_zero_shot.output.pairs,
             rules.tabulate_alignment.output.table,
+            rules.tabulate_alignment.output.extended,
         ],
         plots=[
             rules.tabulate_corruptions.output.plot,

@@ -11,6 +11,8 @@ PLOTS = {
     "Table II: zero-shot accuracy": "../plots/zero_shot.png",
     "Table II: accuracy on each corruption": "../plots/corruptions.png",
     "Table III: mean L1": "../plots/alignment.png",
+    "Table III: retrieval": "../plots/retrieval.png",
+    "Table III: skill on each corruption": "../plots/alignment_corruptions.png",
     "Loss curves of the mappers": "../plots/loss_curves.png",
     "The first Double Roulette draw, rendered": "../plots/renders.png",
     "A clean cloud of every class": "../plots/classes.png",

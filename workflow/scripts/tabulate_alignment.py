@@ -1,24 +1,40 @@
-"""Table III, its plot and the loss curves."""
+"""Table III, its extension, the figures of single corruptions, and the plots."""
 
 from pathlib import Path
 
-from pointspider.embeddings import read_split
-from pointspider.evaluate.alignment import alignment_records, read_curves
-from pointspider.job import job
-from pointspider.plots.alignment import plot_alignment, plot_loss_curves
-from pointspider.plots.style import save
-from pointspider.storage import read_csv, read_json, write_csv
-from pointspider.tables.alignment import alignment_table
+import pandas as pd
 
-inputs, params, output = snakemake.input, snakemake.params, snakemake.output
-target, encoder = params.image_embedding, params.points
+from pointspider.evaluate.alignment import read_curves
+from pointspider.job import job
+from pointspider.mapper import LABELS
+from pointspider.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
+from pointspider.plots.corruptions import plot_corruptions
+from pointspider.plots.style import save
+from pointspider.storage import read_csv, write_csv
+from pointspider.tables.alignment import alignment_table, corruption_rows, extended_table
+
+inputs, output, provenance = snakemake.input, snakemake.output, snakemake.params.provenance
+
+
+def both_splits(paths: list[str]) -> pd.DataFrame:
+    return pd.concat([read_csv(path).assign(split=Path(path).parent.name) for path in paths])
+
 
 with job(snakemake.log[0]):
-    manifest = read_csv(inputs.manifest, ["cloud_id", "split"])
-    embeddings = read_split(manifest, inputs.points, inputs.images, target["layer"])
-    runs = [run for path in inputs.runs for run in read_json(path)]
-    records = alignment_records(runs, *embeddings, target["model"], target["layer"], encoder["name"])
-    table = alignment_table(records, params.preset, params.data, encoder["weights"], params.image_weights)
-    save(plot_alignment(table, records), Path(output.plot[0]).with_suffix(""))
-    save(plot_loss_curves(read_curves(inputs.curves), table), Path(output.curves[0]).with_suffix(""))
+    records, cells = both_splits(inputs.records), both_splits(inputs.cells)
+    table, extended = alignment_table(records, **provenance), extended_table(records, **provenance)
+    corruptions = corruption_rows(cells)
+    shown = corruptions[
+        corruptions["model"].isin(["ridge", *LABELS.values()]) & (corruptions["task"] == "alignment")
+    ]
+    figures = {
+        "alignment": plot_alignment(table, records),
+        "retrieval": plot_retrieval(extended),
+        "alignment_corruptions": plot_corruptions(shown, "skill", provenance["preset"]),
+        "loss_curves": plot_loss_curves(read_curves(inputs.curves), table),
+    }
+    for name, figure in figures.items():
+        save(figure, Path(output.plots[0]).with_name(name))
+    write_csv(output.corruptions, corruptions)
+    write_csv(output.extended, extended)
     write_csv(output.table, table)

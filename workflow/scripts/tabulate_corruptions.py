@@ -6,8 +6,8 @@ import pandas as pd
 
 from pointspider.evaluate.zero_shot import CLOUD, corruption_records, gather_hits
 from pointspider.job import job
+from pointspider.plots.corruptions import plot_corruptions
 from pointspider.plots.style import save
-from pointspider.plots.zero_shot import plot_corruptions
 from pointspider.storage import read_csv, write_csv
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
@@ -17,8 +17,8 @@ prompts = dict(zip(params.models, inputs.prompts, strict=True))
 with job(snakemake.log[0]):
     clouds = read_csv(inputs.manifest, [*CLOUD, "split"])
     zero_shot = corruption_records(gather_hits(clouds, images, prompts, [params.style], params.top))
-    save(plot_corruptions(zero_shot, params.preset), Path(output.plot[0]).with_suffix(""))
-    table = pd.concat([zero_shot, *map(read_csv, inputs.alignment)])
+    save(plot_corruptions(zero_shot, "top1", params.preset), Path(output.plot[0]).with_suffix(""))
+    table = pd.concat([zero_shot, read_csv(inputs.alignment)])
     table.insert(0, "preset", params.preset)
     table.insert(1, "data", params.data)
     write_csv(output.table, table)

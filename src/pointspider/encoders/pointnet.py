@@ -95,9 +95,13 @@ class PointNet(nn.Module):
     def forward(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Points (B, N, 3) float32 to logits (B, classes) and the feature T-Net's penalty, a scalar."""
         x, transform = self.feat(points)  # (B, 1024)
+        return self.logits(x), distance_from_orthogonality(transform)
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Global features (B, 1024) to logits (B, classes)."""
         x = F.relu(self.bn1(self.fc1(x)))  # (B, 512)
         x = F.relu(self.bn2(self.dropout(self.fc2(x))))  # (B, 256)
-        return self.fc3(x), distance_from_orthogonality(transform)
+        return self.fc3(x)
 
     def global_feature(self, points: torch.Tensor) -> torch.Tensor:
         """Points (B, N, 3) float32 to the maximum over points of bn3(conv3), (B, 1024) float32."""

@@ -54,9 +54,13 @@ class PointNetVanilla(nn.Module):
     def forward(self, points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Points (B, N, 3) float32 to logits (B, classes) and the penalty of T-Nets: 0, it has none."""
         x = self.feature_model(points)  # (B, 1024)
+        return self.logits(x), x.new_zeros(())
+
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        """Global features (B, 1024) to logits (B, classes)."""
         x = self.dropout(F.relu(self.bn1(self.linear1(x))))  # (B, 512)
         x = self.dropout(F.relu(self.bn2(self.linear2(x))))  # (B, 256)
-        return self.linear3(x), x.new_zeros(())
+        return self.linear3(x)
 
     def global_feature(self, points: torch.Tensor) -> torch.Tensor:
         """Points (B, N, 3) float32 to the maximum over points of ReLU(bn5(conv5)), (B, 1024) float32."""

@@ -45,10 +45,15 @@ def classify(model: PointEncoder, points: np.ndarray, batch_size: int = 32) -> n
     return _apply(lambda x: model(x)[0].argmax(dim=1), model, points, batch_size)
 
 
-def _apply(function: Callable, model: PointEncoder, points: np.ndarray, batch_size: int) -> np.ndarray:
+def class_logits(model: PointEncoder, features: np.ndarray) -> np.ndarray:
+    """What the classifier makes of global features, (M, 1024) float32: logits (M, classes)."""
+    return _apply(model.logits, model, features, batch_size=4096)
+
+
+def _apply(function: Callable, model: PointEncoder, values: np.ndarray, batch_size: int) -> np.ndarray:
     device = next(model.parameters()).device
     with torch.inference_mode():
-        results = [function(batch.to(device)) for batch in torch.tensor(points).split(batch_size)]
+        results = [function(batch.to(device)) for batch in torch.tensor(values).split(batch_size)]
     return torch.cat(results).cpu().numpy()
 
 

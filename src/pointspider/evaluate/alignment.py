@@ -29,9 +29,11 @@ from pointspider.evaluate.statistics import spread
 from pointspider.mapper import LABELS
 from pointspider.storage import read_csv
 
+Predict = Callable[[np.ndarray], np.ndarray]  # (n, X) point embeddings to (n, Y) image embeddings
+
 #: The k of retrieval.
 RECALLED = (1, 5, 10)
-#: What tells the rows of the records apart, with the type of each.
+#: What tells the rows of the records apart and how they came about, with the type of each.
 FACTS = {
     "kind": "string", "mapper": "string", "seed": "Int64", "epoch": "string", "note": "string",
     "epochs": "Int64", "batch_size": "Int64", "base_width": "Int64", "l1_train": "float64",
@@ -61,14 +63,15 @@ class Clouds:
             )
 
     def where(self, chosen: np.ndarray) -> "Clouds":
-        """Those that `chosen`, (n,) bool, selects."""
-        return Clouds(self.manifest[chosen].reset_index(drop=True), self.points[chosen], self.images[chosen])
+        """Those that `chosen`, (n,) bool or (m,) rows, selects."""
+        rows = np.flatnonzero(chosen) if np.asarray(chosen).dtype == bool else chosen
+        return Clouds(self.manifest.iloc[rows], self.points[rows], self.images[rows])
 
     @property
-    def galleries(self) -> list[np.ndarray]:
-        """Rows of the clouds that are retrieved from each other: all objects' first, then their second, …"""
-        copies = self.manifest.groupby(["class", "object"], sort=False).cumcount()
-        return list(copies.groupby(copies).indices.values())
+    def galleries(self) -> list["Clouds"]:
+        """The clouds that are retrieved from each other: all objects' first, then their second, …"""
+        copies = self.manifest.groupby(["class", "object"], sort=False).cumcount().to_numpy()
+        return [self.where(copies == copy) for copy in range(copies.max() + 1)]
 
 
 @dataclass(frozen=True)
@@ -90,31 +93,50 @@ class ImageSpace:
     projection: np.ndarray | None
     top: Sequence[int]
 
-    def measure(self, predicted: np.ndarray, clouds: Clouds) -> pd.DataFrame:
-        """Every measure of predictions (n, Y), a row per cloud, with the median's L1 as median_l1.
+    @classmethod
+    def of(
+        cls,
+        images: np.ndarray,
+        classes: Sequence[str],
+        prompts: np.ndarray,
+        projection: np.ndarray | None,
+        top: Sequence[int],
+    ) -> "ImageSpace":
+        """The space of the training split's `images`, (N, Y)."""
+        mean, median = images.mean(axis=0, dtype=np.float64), np.median(images, axis=0)
+        return cls(mean, median.astype(np.float64), classes, prompts, projection, top)
+
+    def measure(self, predict: Predict, clouds: Clouds) -> pd.DataFrame:
+        """Every measure of what `predict` says of each cloud, (n) rows, with the median's L1 as median_l1.
 
         Raises:
             InputError: the predictions are not as many and as wide as the images, or hold NaN or inf.
         """
-        if predicted.shape != clouds.images.shape or not np.isfinite(predicted).all():
+        measured = [self._measure(predict(part.points), part) for part in clouds.galleries]
+        return pd.concat(measured).sort_index()
+
+    def _measure(self, predicted: np.ndarray, clouds: Clouds) -> pd.DataFrame:
+        """`measure` in one gallery."""
+        images = clouds.images
+        if predicted.shape != images.shape or not np.isfinite(predicted).all():
             raise InputError(
-                f"predicted image embeddings: shape {predicted.shape} for images {clouds.images.shape}, or "
-                "NaN or inf in them. Train this mapper again."
+                f"predicted image embeddings: shape {predicted.shape} for images {images.shape}, or NaN or "
+                "inf in them. Train this mapper again."
             )
-        centred = directions(predicted - self.mean), directions(clouds.images - self.mean)
-        return pd.DataFrame(
-            {
-                "l1": np.abs(predicted.astype(np.float64) - clouds.images).mean(axis=1),
-                "median_l1": np.abs(self.median.astype(np.float64) - clouds.images).mean(axis=1),
-                "cosine": (centred[0] * centred[1]).sum(axis=1),
-                **_retrieval("image", predicted, clouds.images, clouds.galleries),
-                **_retrieval("cloud", clouds.images, predicted, clouds.galleries),
-                **self.zero_shot(predicted, clouds),
-            }
-        )
+        own = np.arange(len(images))
+        cosine = directions(predicted - self.mean) * directions(images - self.mean)
+        measures = {
+            "l1": np.abs(predicted.astype(np.float64) - images).mean(axis=1),
+            "median_l1": np.abs(self.median - images).mean(axis=1),
+            "cosine": cosine.sum(axis=1),
+            **_recalls("image", match_ranks(predicted, images, own)),
+            **_recalls("cloud", match_ranks(images, predicted, own)),
+            **self.zero_shot(predicted, clouds),
+        }
+        return pd.DataFrame(measures, index=clouds.manifest.index)
 
     def zero_shot(self, images: np.ndarray, clouds: Clouds) -> dict[str, np.ndarray]:
-        """{"top<k>": (n,)} of image embeddings (n, Y), predicted or real, of `clouds`."""
+        """{"top<k>": (n,)} of image embeddings (n, Y), predicted or real, that show `clouds`."""
         projected = images if self.projection is None else images @ self.projection
         return _top(match_ranks(projected, self.prompts, self._numbers(clouds)), self.top)
 
@@ -134,13 +156,7 @@ def _top(ranks: Ranks, top: Sequence[int]) -> dict[str, np.ndarray]:
     return {f"top{k}": ranks.within(k) for k in top}
 
 
-def _retrieval(
-    what: str, queries: np.ndarray, gallery: np.ndarray, galleries: Sequence[np.ndarray]
-) -> dict[str, np.ndarray]:
-    """{"<what>_rank": (n,), "<what>_r<k>": (n,)} of row i of `queries` finding row i of `gallery`."""
-    ranks = Ranks(np.empty(len(queries), dtype=np.int64), np.empty(len(queries), dtype=np.int64))
-    for rows in galleries:
-        ranks.ahead[rows], ranks.tied[rows] = match_ranks(queries[rows], gallery[rows], np.arange(len(rows)))
+def _recalls(what: str, ranks: Ranks) -> dict[str, np.ndarray]:
     return {f"{what}_rank": ranks.mean()} | {f"{what}_r{k}": ranks.within(k) for k in RECALLED}
 
 

@@ -1,16 +1,20 @@
-"""Table III and the loss curves as plots."""
+"""Table III as plots: L1, retrieval, and the loss curves."""
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from pointspider.evaluate.alignment import RECALLED
 from pointspider.plots.style import (
     BESIDE,
     BLUE,
     GREEN,
+    GREY,
     INK,
     ORANGE,
     PAPER,
@@ -21,48 +25,91 @@ from pointspider.plots.style import (
 )
 from pointspider.tables.common import require
 
-CONSTANTS = {"zero": "zero", "mean": "the training mean", "median": "the training median"}
-
 
 @styled
 def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
-    """Table III: mean L1 of each mapper's seeds beside the constant predictors; L1DIV on the upper axis.
+    """Table III: mean L1 of every baseline, and of each mapper's seeds; L1DIV on the upper axis.
 
     Args:
-        table: `pointspider.tables.alignment_table`.
+        table: `pointspider.tables.alignment.alignment_table`.
         records: the frame that it was made of, for the single seeds.
     """
-    constants, mappers = (table[table["kind"] == kind] for kind in ("baseline", "mapper"))
-    figure, [axes] = side_by_side(1, height=2.4 + 0.5 * len(mappers), table=table)
-    for style, (_, constant) in zip((":", "-.", "--"), constants.iterrows(), strict=True):
-        label = f"predict {CONSTANTS[constant['mapper']]}: {constant['l1_last']:.3f}"
-        axes.axvline(constant["l1_last"], color=INK, lw=1, ls=style, label=label)
-    # Beyond this a mapper has failed; an axis that shows how badly would show nothing else.
-    limit = 2 * constants["l1_last"].max()
+    l1 = table.set_index("mapper")["l1_last"]
+    figure, [axes] = side_by_side(1, height=1.8 + 0.27 * len(table), table=table)
+    axes.axvline(l1["median"], color=INK, lw=1, ls="--", label="predict the training median")
+    # Beyond this a predictor has failed; an axis that shows how badly would show nothing else.
+    limit = 2 * l1["zero"]
+    records = records[(records["split"] == "objects") & records["diverged_at"].isna()]
     names = []
-    for i, (_, mapper) in enumerate(mappers.iterrows()):
-        runs = records[records["mapper"] == mapper["mapper"]]
-        for epoch, marker, colour, shift in (("last", "o", BLUE, -0.14), ("best", "s", GREEN, 0.14)):
-            l1 = runs.loc[runs["diverged_at"].isna(), f"l1_{epoch}"].to_numpy()
-            y = np.full(len(l1), i + shift)
-            near = l1 <= limit
-            label = f"{epoch} epoch, a mark per seed" if i == 0 else None
-            axes.plot(l1[near], y[near], marker, color=colour, mfc="none", label=label)
+    for i, row in enumerate(table.to_dict("records")):
+        own = records[records["mapper"] == row["mapper"]]
+        for epoch, marker, colour, label, shift in MARKS:
+            values = own.loc[own["epoch"] == epoch, "l1"].to_numpy()
+            near = values <= limit
+            shift = 0.0 if epoch == "-" else shift
+            axes.plot(
+                values[near], np.full(near.sum(), i + shift), marker, color=colour, mfc="none", label=label
+            )
             if not near.all():
-                told = f"→ {(~near).sum()} beyond, up to {l1.max():.2g}"
+                told = f"→ {(~near).sum()} beyond, up to {values.max():.2g}"
                 edge = axes.get_yaxis_transform()
                 axes.annotate(told, (1, i + shift), (4, 0), xycoords=edge, color=colour, **BESIDE)
-        diverged = f"{mapper['diverged']} of {len(runs)} seeds diverged" if mapper["diverged"] else ""
-        names.append(named(mapper["mapper"], diverged))
-    if mappers["paper_l1div"].notna().any():
-        axes.plot(1 / mappers["paper_l1div"], np.arange(len(mappers)) - 0.34, "D", label="the paper", **PAPER)
+        seeds = len(row["seeds"].split())
+        names.append(
+            named(row["mapper"], f"{row['diverged']} of {seeds} diverged" if row["diverged"] else "")
+        )
+    if table["paper_l1div"].notna().any():
+        axes.plot(1 / table["paper_l1div"], np.arange(len(table)) - 0.3, "D", label="the paper", **PAPER)
     name_rows([axes], names)
+    axes.axhline(
+        (table["kind"] == "baseline").sum() - 0.5, color=GREY, lw=0.6
+    )  # above: fitted, below: trained
     low, high = axes.dataLim.intervalx
     axes.set_xlim(0.9 * low, high + 0.05 * (high - low))
     axes.set_xlabel("mean L1 on the test clouds (lower is better)")
     reciprocal = axes.secondary_xaxis("top", functions=(_reciprocal, _reciprocal))
     reciprocal.set_xlabel("L1DIV = 1 / mean L1 (higher is better)")
-    figure.legend(loc="outside upper left", ncols=2)
+    _legend(figure, [axes], columns=3)
+    return figure
+
+
+#: Of the epochs in the records: mark, colour, label and distance from the row's middle.
+MARKS = (
+    ("-", "D", INK, "fitted", 0.0),
+    ("last", "o", BLUE, "last epoch, a mark per seed", -0.14),
+    ("best", "s", GREEN, "best epoch, a mark per seed", 0.14),
+)
+
+
+@styled
+def plot_retrieval(extended: pd.DataFrame) -> Figure:
+    """How often predictions and renders find each other among the test objects, of every predictor.
+
+    Args:
+        extended: `pointspider.tables.alignment.extended_table`; the rows held out by objects are drawn.
+    """
+    rows = extended[(extended["split"] == "objects") & (extended["epoch"] != "best")]
+    rows = rows[rows["kind"] != "reference"].reset_index(drop=True)
+    figure, panels = side_by_side(2, height=1.8 + 0.27 * len(rows), table=extended)
+    y = np.arange(len(rows))
+    for axes, what, title in (
+        (panels[0], "image", "cloud → image"),
+        (panels[1], "cloud", "image → cloud"),
+    ):
+        for k, marker, colour in zip(RECALLED, "osD", (BLUE, GREEN, ORANGE), strict=True):
+            recall = rows[f"{what}_r{k}"]
+            reach = np.abs(rows[[f"{what}_r{k}_low", f"{what}_r{k}_high"]].sub(recall, axis=0).T)
+            label = f"R@{k}, mean and 95 % interval over the seeds"
+            axes.errorbar(
+                recall, y, xerr=reach, fmt=marker, color=colour, mfc="none", ms=5, lw=1, label=label
+            )
+            chance = rows[f"chance_r{k}"].iloc[0]
+            axes.axvline(chance, color=colour, lw=1, ls=":", label="by chance" if k == RECALLED[0] else None)
+        axes.set(
+            title=f"{title}, {rows['objects'].iloc[0]} test objects", xlabel="recall", xlim=(-0.03, 1.03)
+        )
+    name_rows(panels, rows["mapper"].tolist())
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 
@@ -72,14 +119,14 @@ def plot_loss_curves(curves: pd.DataFrame, table: pd.DataFrame) -> Figure:
 
     Args:
         curves: columns mapper (BASE, LNORM, RNORM), seed, epoch (from 1), train and test (mean L1).
-        table: `pointspider.tables.alignment_table`, for the median's L1.
+        table: `pointspider.tables.alignment.alignment_table`, for the median's L1.
 
     Raises:
         InputError: a column is missing.
     """
     require(curves, ("mapper", "seed", "epoch", "train", "test"), "loss curves")
     trained = table[table["kind"] == "mapper"]
-    constants = table[table["kind"] == "baseline"].set_index("mapper")["l1_last"]
+    constants = table.set_index("mapper")["l1_last"]
     figure, panels = side_by_side(len(trained), height=3.2, table=table)
     for axes, (_, mapper) in zip(panels, trained.iterrows(), strict=True):
         own = curves[curves["mapper"] == mapper["mapper"]]
@@ -97,10 +144,15 @@ def plot_loss_curves(curves: pd.DataFrame, table: pd.DataFrame) -> Figure:
     panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[0].yaxis.set_major_formatter("{x:g}")
     panels[0].yaxis.set_minor_formatter(NullFormatter())
-    entries = [zip(*axes.get_legend_handles_labels()[::-1], strict=True) for axes in panels]
-    handles = dict(itertools.chain.from_iterable(entries))  # one of each label
-    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=3)
+    _legend(figure, panels, columns=3)
     return figure
+
+
+def _legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
+    """One of each label of all panels, above them."""
+    entries = [zip(*axes.get_legend_handles_labels()[::-1], strict=True) for axes in panels]
+    handles = dict(itertools.chain.from_iterable(entries))
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns)
 
 
 def _reciprocal(values: np.ndarray) -> np.ndarray:

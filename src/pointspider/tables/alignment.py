@@ -1,113 +1,158 @@
-"""Table III: L1DIV of the mappers, between the constants that need no cloud."""
+"""Table III: how near mapped clouds come to their renders' embeddings, and what they can do there.
 
-from collections.abc import Iterator, Mapping
+`records` and `cells` are the frames of `pointspider.evaluate.alignment.evaluate`, once for each of two ways
+to hold clouds out, which the column `split` names: "objects" (the paper's) or "classes".
+"""
+
+import re
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from scipy.stats import t as student
 
-from pointspider.evaluate.statistics import spread
-from pointspider.tables.common import mean_and_spread, number, paper_figure, require, weights_label
+from pointspider.evaluate.alignment import FACTS, RECALLED
+from pointspider.evaluate.statistics import CONFIDENCE, spread
+from pointspider.tables.common import paper_figure, require, weights_label
 
 #: Table III: L1DIV = 1 / mean L1 on the 420 test clouds, one training each.
 PAPER_L1DIV = {"BASE": 1.529, "LNORM": 3.996, "RNORM": 1.569}
-NO_BETTER = 1.1  # times the median's L1; beyond it a mapper is called worse
-TEXT = (
-    "Mappers take {point_encoder}'s embedding of a cloud ({point_weights}) to the {layer} {image_model} "
-    "embedding of its render ({image_weights}). L1 is the mean absolute difference between the two on "
-    "{n_test} test clouds, after training on {n_train}; L1DIV = 1 / L1, higher is better. Zero, mean and "
-    "median are constants, blind to the cloud; skill is the share of the median's L1 that a predictor "
-    "removes. ± is the standard deviation over seeds. The best epoch is chosen on the test clouds, which "
-    "flatters it."
-)
+SPREAD = ("", "_std", "_low", "_high")
+RUN = ["epochs", "batch_size", "base_width", "n_train", "n_test", "objects"]
+#: `task` in per_corruption.csv.
+TASKS = {"objects": "alignment", "classes": "alignment_held_out_classes"}
 
 
-def alignment_table(
-    records: pd.DataFrame, preset: str, data: str, point_weights: str, image_weights: str
-) -> pd.DataFrame:
-    """Table III: L1DIV of the three mappers over their seeds, between the constants that need no cloud.
+def alignment_table(records: pd.DataFrame, **provenance: str) -> pd.DataFrame:
+    """Table III: mean L1, L1DIV and skill of every baseline and mapper, held out by objects.
 
     Args:
-        records: `pointspider.evaluate.alignment.alignment_records`: constants, then a row per training.
-        preset, data: what produced the rows: preset and source of the clouds.
-        point_weights, image_weights: `weights` in params.yaml of the point encoder and of the CLIP.
+        records: see above.
+        provenance: columns that say what produced the rows: preset, data, image_model, layer, point_encoder,
+            and image_weights and point_weights as in params.yaml.
 
     Returns:
-        One row per baseline and mapper, in the order of `records`. `l1_...`, `l1div_...` and `skill_...` are
-        means over the seeds that did not diverge, `..._std` sample standard deviations; L1DIV is taken per
-        seed first. `_last` is after the last epoch, `_best` after the epoch of lowest test loss, which is
-        optimistic. `beats_median` counts the seeds whose last epoch is nearer to the images than the median.
+        A row per baseline and mapper, in the order of `records`. <measure>_last is the mean over the seeds
+        that did not diverge, with _std, their sample standard deviation, and _low and _high, the mean's 95 %
+        interval; L1DIV and skill are taken per seed first. _best is after the epoch of lowest test loss,
+        which is optimistic. better and worse count the seeds whose last epoch is nearer to, or farther from,
+        the images than the median by more than chance: the 95 % interval of the difference over the test
+        objects leaves out 0. l1div_difference is to the paper's L1DIV.
 
     Raises:
         InputError: a column is missing.
     """
-    measures = [f"{name}_{epoch}" for epoch in ("last", "best") for name in ("l1", "l1div", "skill")]
-    same = [
-        "image_model",
-        "layer",
-        "point_encoder",
-        "epochs",
-        "batch_size",
-        "base_width",
-        "n_train",
-        "n_test",
-    ]
-    require(
-        records,
-        ["kind", "mapper", "seed", *same, *measures, "best_epoch", "diverged_at"],
-        "alignment records",
-    )
+    records, provenance = _typed(records), _named(provenance)
+    records = records[(records["split"] == "objects") & (records["kind"] != "reference")]
     rows = []
-    for mapper, runs in records.groupby("mapper", sort=False):
-        whole = runs[runs["diverged_at"].isna()]
-        trained = runs["kind"].iloc[0] == "mapper"
-        row = {"preset": preset, "data": data, **runs.iloc[0][["kind", "mapper", *same]]}
-        row |= {"point_weights": weights_label(point_weights), "image_weights": weights_label(image_weights)}
-        row |= {
-            "seeds": " ".join(map(str, runs["seed"])) if trained else "-",
-            "diverged": len(runs) - len(whole),
-        }
-        for name in measures:
-            over_seeds = spread(whole[name]) if len(whole) else None
-            row[name] = over_seeds.mean if over_seeds else np.nan
-            if not name.startswith("skill"):
-                row[f"{name}_std"] = over_seeds.deviation if over_seeds else np.nan
-        row["best_epoch"] = _span(whole["best_epoch"]) if trained else "-"
-        row["beats_median"] = int((whole["skill_last"] > 0).sum()) if trained else pd.NA
-        row["paper_l1div"] = paper_figure(preset, PAPER_L1DIV, mapper)
+    for _, own in records.groupby("mapper", sort=False):
+        last = own[own["epoch"] != "best"]
+        row = provenance | _facts(last) | {"best_epoch": _span(last["best_epoch"].dropna())}
+        for epoch, runs in (("last", last), ("best", own[own["epoch"] != "last"])):
+            for name in ("l1", "l1div", "skill"):
+                row |= _over_seeds(f"{name}_{epoch}", _whole(runs)[name])
+        row |= {"better": int((last["gain_low"] > 0).sum()), "worse": int((last["gain_high"] < 0).sum())}
+        row["paper_l1div"] = paper_figure(provenance["preset"], PAPER_L1DIV, row["mapper"])
+        row["l1div_difference"] = row["l1div_last"] - row["paper_l1div"]
         rows.append(row)
     return pd.DataFrame(rows)
 
 
+def extended_table(records: pd.DataFrame, **provenance: str) -> pd.DataFrame:
+    """Every measure of every predictor, held out by objects and by classes.
+
+    Args:
+        records, provenance: see `alignment_table`.
+
+    Returns:
+        A row per split, predictor and epoch ("last" and "best" of a training, else "-"), references included:
+        each measure's mean over the seeds that did not diverge, with _std, _low and _high as there; better
+        and worse; chance_r<k> of retrieval.
+
+    Raises:
+        InputError: a column is missing.
+    """
+    records, provenance = _typed(records), _named(provenance)
+    measures = measure_names(records)
+    rows = []
+    for (split, _, epoch), runs in records.groupby(["split", "mapper", "epoch"], sort=False):
+        row = provenance | {"split": split} | _facts(runs) | {"epoch": epoch}
+        row |= {"better": int((runs["gain_low"] > 0).sum()), "worse": int((runs["gain_high"] < 0).sum())}
+        for name in measures:
+            row |= _over_seeds(name, _whole(runs)[name])
+        row |= {f"chance_r{k}": min(k / row["objects"], 1) for k in RECALLED}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def corruption_rows(cells: pd.DataFrame) -> pd.DataFrame:
+    """Every measure by corruption and severity, as rows of per_corruption.csv.
+
+    Returns:
+        Columns model, task, measure, corruption, severity, n (clouds), value (mean over the seeds), low and
+        high (its 95 % interval over them; missing without seeds).
+    """
+    by = ["split", "mapper", "corruption", "severity", "n"]
+    long = cells.melt(by, measure_names(cells), "measure").dropna(subset="value")
+    grouped = long.groupby([*by, "measure"], sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
+    factor = student.ppf((1 + CONFIDENCE) / 2, grouped["count"] - 1)
+    half = factor * grouped["std"] / np.sqrt(grouped["count"])
+    rows = grouped.rename(columns={"mapper": "model", "mean": "value"}).assign(
+        task=grouped["split"].map(TASKS), low=grouped["mean"] - half, high=grouped["mean"] + half
+    )
+    return rows[["model", "task", "measure", "corruption", "severity", "n", "value", "low", "high"]]
+
+
+def measure_names(frame: pd.DataFrame) -> list[str]:
+    """The measures among the columns of `records` or `cells`."""
+    retrieval = [f"{what}_{name}" for what in ("image", "cloud") for name in (*_recalls(), "rank")]
+    top = [name for name in frame if re.fullmatch(r"top\d+", name)]
+    return ["l1", "l1div", "skill", "cosine", *retrieval, *top]
+
+
+def _recalls() -> list[str]:
+    return [f"r{k}" for k in RECALLED]
+
+
+def _typed(records: pd.DataFrame) -> pd.DataFrame:
+    """`records` with the types that a CSV does not keep."""
+    wanted = ["split", *FACTS, *RUN, *measure_names(records), "gain_low", "gain_high"]
+    require(records, wanted, "alignment records")
+    return records.astype(FACTS)
+
+
+def _named(provenance: Mapping[str, str]) -> dict[str, str]:
+    weights = {name: weights_label(provenance[name]) for name in ("image_weights", "point_weights")}
+    return {**provenance, **weights}
+
+
+def _facts(runs: pd.DataFrame) -> dict[str, object]:
+    """What tells the predictor of `runs`, a row per seed, from others."""
+    first = runs.iloc[0]
+    diverged = runs["diverged_at"].dropna()
+    return {
+        "kind": first["kind"],
+        "mapper": first["mapper"],
+        "note": "-" if pd.isna(first["note"]) else first["note"] or "-",
+        **first[RUN],
+        "seeds": " ".join(map(str, runs["seed"].dropna())) or "-",
+        "diverged": len(diverged),
+        "diverged_at": " ".join(f"{epoch:.0f}" for epoch in diverged) or "-",
+    }
+
+
+def _whole(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those that did not diverge."""
+    return runs[runs["diverged_at"].isna()]
+
+
+def _over_seeds(name: str, values: pd.Series) -> dict[str, float]:
+    """{<name>: mean, <name>_std: …, <name>_low: …, <name>_high: …}, missing as far as they do not exist."""
+    values = values.dropna()
+    known = spread(values) if len(values) else [np.nan] * len(SPREAD)
+    return {f"{name}{end}": value for end, value in zip(SPREAD, known, strict=True)}
+
+
 def _span(epochs: pd.Series) -> str:
     """The lowest and the highest of the seeds' best epochs, "812" or "640-1000"."""
-    return "-".join(map(str, sorted({epochs.min(), epochs.max()}))) if len(epochs) else "-"
-
-
-def cells(row: Mapping) -> dict[str, str]:
-    cells = {"predictor": row["mapper"], "seeds": row["seeds"], "diverged": number(row["diverged"], ".0f")}
-    for epoch in ("last", "best"):
-        cells |= {
-            f"L1, {epoch}": number(row[f"l1_{epoch}"], ",.3f") or "none",
-            f"L1DIV, {epoch}": mean_and_spread(row[f"l1div_{epoch}"], row[f"l1div_{epoch}_std"], ".3f"),
-            f"skill, {epoch}": number(100 * row[f"skill_{epoch}"], "+.1f", " %"),
-        }
-    return cells | {"best epoch": row["best_epoch"], "paper, L1DIV": number(row["paper_l1div"], ".3f")}
-
-
-def read(table: pd.DataFrame) -> Iterator[str]:
-    median = table.set_index("mapper").loc["median", "l1_last"]
-    for row in table[table["kind"] == "mapper"].to_dict("records"):
-        name, diverged, beats = row["mapper"], row["diverged"], int(row["beats_median"])
-        seeds = len(row["seeds"].split())
-        left_out = f" ({diverged} of {seeds} seeds diverged and are left out)" if diverged else ""
-        if diverged == seeds:
-            yield f"{name} diverged with every seed, so it has no L1."
-        elif beats == seeds - diverged:
-            yield f"{name} beats the median with every seed{left_out}: it does more than a constant."
-        elif beats:
-            yield f"{name} beats the median with {beats} of {seeds - diverged} seeds{left_out}."
-        elif row["l1_last"] <= NO_BETTER * median:
-            yield f"{name} is no better than the median{left_out}: a constant does as well."
-        else:
-            ratio = row["l1_last"] / median
-            yield f"{name} is worse than a constant{left_out}: its L1 is {ratio:.2g} times the median's."
+    return "-".join(f"{epoch:.0f}" for epoch in sorted({epochs.min(), epochs.max()})) if len(epochs) else "-"

@@ -61,6 +61,8 @@ TEXT_COLUMNS = {
     "predictor",
     "seeds",
     "best epoch",
+    "fit",
+    "held out",
 }
 
 

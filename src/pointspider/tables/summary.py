@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from pointspider.mapper import LABELS
-from pointspider.tables import alignment, speed, zero_shot
+from pointspider.tables import alignment_findings, speed, zero_shot
 from pointspider.tables.common import bullets, markdown
 
 
@@ -60,7 +60,8 @@ def summary(tables: Mapping[str, pd.DataFrame], plots: Mapping[str, str]) -> str
     """The three tables on one page of Markdown, with what can be concluded from them.
 
     Args:
-        tables: by the names of their files: table1, table2, table2_extended, table2_pairs, table3.
+        tables: by the names of their files: table1, table2, table2_extended, table2_pairs, table3,
+            table3_extended.
         plots: {what it shows: path of the picture, relative to the page}.
     """
     table1, table2, table3 = tables["table1"], tables["table2"], tables["table3"]
@@ -74,14 +75,16 @@ def summary(tables: Mapping[str, pd.DataFrame], plots: Mapping[str, str]) -> str
         bullets(speed.read(table1)),
         "## Table II: zero-shot classification of renders",
         zero_shot.TEXT.format(**table2.iloc[0]),
-        markdown(zero_shot.cells(row, zero_shot.top_ranks(table2)) for row in table2.to_dict("records")),
+        markdown(zero_shot.cells(table2)),
         bullets(zero_shot.read(table2, tables["table2_pairs"])),
         zero_shot.TEXT_EXTENDED,
         markdown(zero_shot.extended_cells(tables["table2_extended"])),
         "## Table III: mapping point clouds to images",
-        alignment.TEXT.format(**table3.iloc[0]),
-        markdown(map(alignment.cells, table3.to_dict("records"))),
-        bullets(alignment.read(table3)),
+        alignment_findings.TEXT.format(**table3.iloc[0]),
+        markdown(map(alignment_findings.cells, table3.to_dict("records"))),
+        bullets(alignment_findings.read(table3, tables["table3_extended"])),
+        alignment_findings.TEXT_EXTENDED.format(**table3.iloc[0]),
+        markdown(alignment_findings.extended_cells(tables["table3_extended"])),
         "## Plots",
         bullets(f"[{title}]({path})" for title, path in plots.items()),
     ]
