@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test lint sync bench-data paper-smoke paper-dry-run lock
+.PHONY: tables test lint sync bench-data bench-mapper paper-smoke paper-dry-run lock
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -27,6 +27,10 @@ sync: $(INSTALLED)
 # How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
 bench-data: $(INSTALLED)
 	python benchmarks/data.py
+
+# How fast mappers are trained and used, against a plain PyTorch loop: benchmarks/out/mapper.csv.
+bench-mapper: $(INSTALLED)
+	python benchmarks/mapper.py
 
 # The preset `paper` on small stand-ins for everything that is fetched: does it run to the end?
 paper-smoke: $(INSTALLED)

@@ -88,6 +88,20 @@ class _ResponseOfOne(torch.autograd.Function):
         return slope.mul_(square.mul_(-0.5).add_(1)).mul_(gradient)
 
 
+class _Gram(torch.autograd.Function):
+    """basis @ basisᵀ, (K, width) → (K, K), whose backward pass is one product; autograd's own makes two."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, basis: Tensor) -> Tensor:
+        ctx.save_for_backward(basis)
+        return basis @ basis.T
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+        (basis,) = ctx.saved_tensors
+        return (gradient + gradient.T) @ basis
+
+
 class Mapper(nn.Module):
     """Maps (N, input_width) to (N, output_width), float32.
 
@@ -147,7 +161,7 @@ class Mapper(nn.Module):
                 basis[-1] += layer.bias
             elif isinstance(layer, nn.LayerNorm):
                 basis = basis - basis.mean(dim=1, keepdim=True)
-                gram = basis @ basis.T / basis.shape[1]  # (K, K)
+                gram = _Gram.apply(basis) / basis.shape[1]  # (K, K)
                 variance = (coordinates @ gram * coordinates).sum(dim=1, keepdim=True)  # (N, 1)
                 scale = torch.rsqrt(variance.clamp_min(0) + layer.eps)  # rounding may fall below 0
                 coordinates = torch.cat([coordinates * scale, one], dim=1)  # (N, K + 1)
