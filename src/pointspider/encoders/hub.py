@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import httpx
+import httpx2
 from huggingface_hub import snapshot_download
 from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
@@ -59,7 +59,7 @@ def _download(name: str, revision: str, patterns: list[str]) -> Path:
     """The snapshot's directory, with those files of the commit that match."""
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx2.HTTPError, OSError) as error:
         offline = " (HF_HUB_OFFLINE is set)" if HF_HUB_OFFLINE else ""
         raise InputError(
             f"{name}: the Hugging Face hub cannot be reached{offline}, and its cache {HF_HUB_CACHE} lacks "
