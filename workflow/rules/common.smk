@@ -17,6 +17,14 @@ from pointspider.remote import read_remotes
 
 try:
     PARAMS = resolve(config, Path(workflow.basedir) / "workflow/schemas/params.schema.yaml")
+    REMOTES = read_remotes(Path(workflow.basedir) / "data/sources.csv")
+    for name, clip in PARAMS["encoders"]["images"].items():
+        # Told now, not after hours of rendering
+        if clip["weights"] not in ("train", *REMOTES) and not Path(clip["weights"]).is_dir():
+            raise InputError(
+                f"params.yaml: encoders.images.{name}.weights: '{clip['weights']}' is neither a directory nor a "
+                "model of data/sources.csv."
+            )
     CLASSES = class_names(PARAMS["clouds"])
     if max(PARAMS["zero_shot"]["top"]) > len(CLASSES):
         raise InputError(
@@ -32,8 +40,7 @@ CLIPS = list(PARAMS["encoders"]["images"])
 TRAINED_CLIPS = [
     name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"
 ]
-REMOTES = read_remotes(Path(workflow.basedir) / "data/sources.csv")
-# Those of them that are files here, by the place where they are used.
+# What data/sources.csv names and is a file here, by the place where it is used.
 FETCHED = {remote.place: remote for remote in REMOTES.values() if remote.path}
 MISSING = {place: remote for place, remote in FETCHED.items() if not Path(place).exists()}
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
