@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test lint sync bench-data bench-mapper paper-smoke paper-dry-run lock
+.PHONY: tables test lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -31,6 +31,10 @@ bench-data: $(INSTALLED)
 # How fast mappers are trained and used, against a plain PyTorch loop: benchmarks/out/mapper.csv.
 bench-mapper: $(INSTALLED)
 	python benchmarks/mapper.py
+
+# How fast and how well clouds are rendered, at full size (25 minutes): benchmarks/out/rendering.csv.
+bench-render: $(INSTALLED)
+	python benchmarks/rendering.py
 
 # The preset `paper` on small stand-ins for everything that is fetched: does it run to the end?
 paper-smoke: $(INSTALLED)

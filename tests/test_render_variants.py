@@ -8,8 +8,7 @@ import pytest
 
 from pointspider.errors import InputError
 from pointspider.render import speed, variants
-from pointspider.render.renderer import RenderSettings
-from pointspider.render.speed import MIN_SECONDS, Measurement, measure, similarity
+from pointspider.render.speed import MIN_SECONDS, Measurement, measure, psnr_to_converged, similarity, tasks
 from pointspider.render.variants import Variant, choose, device_name, find_llvm_libraries
 
 LLVM = Variant("llvm_ad_rgb", "/lib/libLLVM-19.so", "a CPU, LLVM 19.1.7", available=True)
@@ -101,30 +100,35 @@ def test_no_library_at_all_is_told(monkeypatch):
     assert "libllvm19" in variants.probe()[1].reason
 
 
-def test_both_methods_are_measured_and_dead_variants_told():
+SMALL = tasks(resolution=8, reference_resolution=8, reference_samples=4, seed=0)
+
+
+def test_every_task_is_measured_and_dead_variants_told():
     clouds = np.random.default_rng(0).normal(size=(3, 40, 3))
-    ours, theirs = RenderSettings(16, 256), RenderSettings(64, 32)
-    rows = measure([NO_CUDA, NO_LLVM, SCALAR], clouds, ours, theirs, threads=1)
-    assert [(row.variant, row.method) for row in rows] == [
-        (name, method)
+    wanted = tasks(resolution=16, reference_resolution=64, reference_samples=32, seed=0)
+    rows = measure([NO_CUDA, NO_LLVM, SCALAR], clouds, wanted, threads=1)
+    assert [(row.variant, row.method, row.quality) for row in rows] == [
+        (name, *task)
         for name in ("cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb")
-        for method in ("reference", "ours")
+        for task in (("reference", ""), ("ours", "reference"), ("ours", "clip"))
     ]
-    assert rows[0] == Measurement("cuda_ad_rgb", "", "reference", 64, 32, reason="no driver")
+    assert rows[0] == Measurement("cuda_ad_rgb", "", "reference", "", 64, 32, reason="no driver")
     assert rows[3].reason == "aborted by signal 6"
-    reference, fast = rows[4:]
-    assert (reference.resolution, reference.samples_per_pixel, reference.pictures) == (64, 32, 2)
-    assert (fast.resolution, fast.samples_per_pixel) == (16, 256)
-    assert fast.pictures % 2 == 0
-    assert fast.pictures * 40 / fast.points_per_second >= MIN_SECONDS
-    for row in (reference, fast):
+    reference, same, clip = rows[6:]
+    assert (reference.resolution, reference.samples_per_pixel, reference.pictures) == (64, 32, 4)
+    assert (same.resolution, same.samples_per_pixel) == (64, 64)
+    assert (clip.resolution, clip.samples_per_pixel) == (16, 12 * 12 * 16)
+    assert clip.pictures % 2 == 0
+    assert clip.pictures * 40 / clip.points_per_second >= MIN_SECONDS
+    for row in (reference, same, clip):
         assert (row.clouds, row.points, row.reason) == (2, 40, "")
         assert row.device == device_name("scalar_rgb")  # that of the machine that measures
         assert row.first_image_seconds > 0
         assert 0 < row.cpu_seconds_per_cloud < 40 / row.points_per_second * 2
-    assert fast.psnr_db > 28
-    assert fast.mean_abs_error < 3
-    assert reference.psnr_db is None
+        assert row.worst_psnr_db <= row.psnr_db
+    assert same.psnr_db > reference.psnr_db
+    assert clip.psnr_db > 40
+    assert clip.mean_abs_error < 0.7
 
 
 def test_every_child_starts_with_an_empty_kernel_cache_of_its_own(monkeypatch):
@@ -139,9 +143,9 @@ def test_every_child_starts_with_an_empty_kernel_cache_of_its_own(monkeypatch):
     monkeypatch.setattr(speed, "run_child", spy)
     monkeypatch.setenv("DRJIT_CACHE_DIR", "/nowhere")
     clouds = np.random.default_rng(0).normal(size=(2, 5, 3))
-    rows = measure([SCALAR], clouds, RenderSettings(8, 4), RenderSettings(8, 4), threads=1)
-    assert [row.reason for row in rows] == ["", ""]
-    assert len(set(caches)) == 2
+    rows = measure([SCALAR], clouds, SMALL, threads=1)
+    assert [row.reason for row in rows] == ["", "", ""]
+    assert len(set(caches)) == 3
     assert not any(path.exists() for path in caches)
 
 
@@ -158,22 +162,20 @@ def test_progress_is_shown_by_variant(monkeypatch):
     monkeypatch.setattr(
         speed, "tqdm", lambda names, **options: shown.update(options, names=[*names]) or names
     )
-    rows = measure(
-        [NO_CUDA, NO_LLVM], np.ones((2, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1
-    )
-    assert len(rows) == 4
+    rows = measure([NO_CUDA, NO_LLVM], np.ones((2, 5, 3)), SMALL, threads=1)
+    assert len(rows) == 6
     assert (shown["names"], shown["disable"]) == (["cuda_ad_rgb", "llvm_ad_rgb"], None)
 
 
 def test_a_failing_measurement_becomes_its_reason():
-    rows = measure([SCALAR], np.ones((2, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1)
+    rows = measure([SCALAR], np.ones((2, 5, 3)), SMALL, threads=1)
     assert all("all 5 points are the same" in row.reason for row in rows)
     assert all(row.device == "" for row in rows)
 
 
 def test_one_cloud_is_too_few_to_time():
     with pytest.raises(InputError, match="clouds after the first"):
-        measure([SCALAR], np.ones((1, 5, 3)), RenderSettings(8, 1), RenderSettings(8, 1), threads=1)
+        measure([SCALAR], np.ones((1, 5, 3)), SMALL, threads=1)
 
 
 def test_similarity_of_known_differences():
@@ -182,3 +184,14 @@ def test_similarity_of_known_differences():
     psnr, error = similarity(black + 51, black)  # a fifth of 255
     assert psnr == pytest.approx(20 * np.log10(5))
     assert error == 51
+
+
+def test_psnr_to_converged_leaves_the_references_noise_out():
+    rng = np.random.default_rng(0)
+    truth = np.full((200, 200, 3), 120.0)
+    noisy = np.rint(truth + rng.normal(scale=9, size=(2, *truth.shape))).astype(np.uint8)
+    image = np.rint(truth + rng.normal(scale=3, size=truth.shape)).astype(np.uint8)
+    expected = 20 * np.log10(255 / 3)
+    assert psnr_to_converged(image, noisy) == pytest.approx(expected, abs=0.3)
+    assert similarity(image, noisy[0])[0] < expected - 9
+    assert psnr_to_converged(noisy[0], np.stack([noisy[0], noisy[1]])) == np.inf

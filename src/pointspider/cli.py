@@ -1,7 +1,9 @@
-"""Search and de-duplicate the clouds of a finished run in the image space, without rendering."""
+"""Render clouds; search and de-duplicate those of a finished run in the image space, without rendering."""
 
 import argparse
+import os
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,13 +11,15 @@ import numpy as np
 
 from pointspider.clouds.catalogue import CLEAN
 from pointspider.clouds.corruptions import corrupt
-from pointspider.clouds.folder import load_object
+from pointspider.clouds.folder import EXTENSIONS, load_object
 from pointspider.errors import InputError
 from pointspider.params import load
 from pointspider.remote import read_remotes
 from pointspider.search import duplicates, nearest
 from pointspider.seeding import generator
 from pointspider.storage import read_hdf5
+
+SIZES = {"reference": 800, "clip": 224}  # pixels per side by quality: the reference's, most CLIPs'
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,6 +37,14 @@ def main(arguments: list[str] | None = None) -> None:
     command = commands.add_parser("duplicates", help="groups of clouds whose renders would look alike")
     command.add_argument("--threshold", type=float, default=0.99, help="cosine similarity (default: 0.99)")
     command.set_defaults(run=_duplicates)
+    command = commands.add_parser("render", help="pictures of clouds, as the paper's procedure draws them")
+    command.add_argument("cloud", type=Path, help=".npy, .ply, .off or .h5, y up; or a directory of them")
+    command.add_argument("picture", type=Path, help=".png; or a directory, which mirrors the clouds'")
+    command.add_argument(
+        "--quality", choices=SIZES, default="reference", help="to look at (default), or as CLIP takes it"
+    )
+    command.add_argument("--resolution", type=int, help="pixels per side (default: 800, or 224 for clip)")
+    command.set_defaults(run=_render)
     options = parser.parse_args(arguments)
     try:
         options.run(options)
@@ -58,6 +70,37 @@ def _duplicates(options: argparse.Namespace) -> None:
     for group in groups:
         print("  ".join(collection.cloud_ids[row] for row in group))
     print(f"{len(groups)} groups among {len(collection.cloud_ids)} clouds", file=sys.stderr)
+
+
+def _render(options: argparse.Namespace) -> None:
+    from pointspider.render.renderer import Renderer, RenderSettings, write_renders
+    from pointspider.render.variants import activate, choose, probe
+
+    files = _pictures(options.cloud, options.picture)
+    settings = RenderSettings(options.resolution or SIZES[options.quality], options.quality)
+    activate(choose(probe()), os.cpu_count())
+    write_renders(Renderer(settings), _load_clouds(files), len(files))
+
+
+def _pictures(cloud: Path, picture: Path) -> dict[Path, Path]:
+    """{cloud's file: its picture's}, of one file or of all below a directory."""
+    if not cloud.is_dir():
+        if picture.suffix.lower() != ".png":
+            raise InputError(f"{picture}: pictures are PNG; name it {picture.with_suffix('.png')}.")
+        return {cloud: picture}
+    found = sorted(path for path in cloud.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    if not found:
+        raise InputError(f"{cloud}: has no clouds; they are {', '.join(EXTENSIONS)}.")
+    pictures = {path: picture / path.relative_to(cloud).with_suffix(".png") for path in found}
+    if len(set(pictures.values())) < len(pictures):
+        raise InputError(f"{cloud}: clouds differ in nothing but their extension; rename some.")
+    return pictures
+
+
+def _load_clouds(files: dict[Path, Path]) -> Iterator[tuple[str, np.ndarray, Path]]:
+    """Name, points and picture's file of each, read when its turn comes."""
+    for path, picture in files.items():
+        yield str(path), load_object(path, None, generator(0, path.name))[0], picture
 
 
 def _load_params(options: argparse.Namespace) -> dict:

@@ -3,7 +3,7 @@
 # INPUTS    clouds/<class>.h5; params: render, speed
 # OUTPUTS   variants.json                which Mitsuba variants work on this machine, and which is used
 #           renders/<class>/             <corruption>_<severity>/<object>.png, every cloud of the class
-#           speed.csv                    reference procedure and ours, every variant
+#           speed.csv                    reference procedure and both qualities of ours, every variant
 # STEPS     probe_variants -> render_class (one job, one warm process per class)
 #           probe_variants -> measure_speed (alone on the machine)
 
@@ -37,7 +37,7 @@ rule render_class:
     # Two one-thread processes outrun one two-thread process by 1.4: Snakemake's cores are processes.
     threads: 1
     params:
-        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
+        render={key: PARAMS["render"][key] for key in ("resolution", "quality")},
         seed=PARAMS["seeds"]["render"],
     script:
         "../scripts/render_class.py"
@@ -58,7 +58,7 @@ rule measure_speed:
     # All cores, so that nothing else runs beside a measurement.
     threads: workflow.cores
     params:
-        render={key: PARAMS["render"][key] for key in ("resolution", "samples_per_pixel")},
+        resolution=PARAMS["render"]["resolution"],
         speed=PARAMS["speed"],
         seed=PARAMS["seeds"]["render"],
     script:

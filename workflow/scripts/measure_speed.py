@@ -7,8 +7,7 @@ from pointspider.clouds.catalogue import ORIGINAL
 from pointspider.clouds.files import gather_clouds
 from pointspider.errors import InputError
 from pointspider.job import job
-from pointspider.render.renderer import RenderSettings
-from pointspider.render.speed import measure
+from pointspider.render.speed import measure, tasks
 from pointspider.render.variants import Variant
 from pointspider.storage import read_csv, read_json, write_csv
 
@@ -22,11 +21,11 @@ with job(snakemake.log[0]):
             f"speed.clouds: {speed['clouds']} after the first, of {len(ids)} clean test clouds; lower it."
         )
     spread = np.linspace(0, len(ids) - 1, speed["clouds"] + 1).round().astype(int)
+    reference = speed["reference"]
     rows = measure(
         [Variant(**variant) for variant in read_json(snakemake.input.variants)["probed"]],
         gather_clouds(snakemake.input.clouds, ids.iloc[spread]),
-        RenderSettings(**params.render, seed=params.seed),
-        RenderSettings(**speed["reference"], seed=params.seed),
+        tasks(params.resolution, reference["resolution"], reference["samples_per_pixel"], params.seed),
         snakemake.threads,
     )
     write_csv(snakemake.output[0], pd.DataFrame(rows))

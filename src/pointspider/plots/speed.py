@@ -23,23 +23,26 @@ from pointspider.plots.style import (
 def plot_speed(table: pd.DataFrame) -> Figure:
     """Table I: points per second of each Mitsuba variant, reference procedure and ours, on a log axis.
 
-    The two are compared each at its own picture size; the reference's is the parameter `speed.reference`.
+    They are compared each at its own picture size; the reference's is the parameter `speed.reference`.
 
     Args:
         table: `pointspider.tables.speed_table`.
     """
     variants = list(dict.fromkeys(table["variant"]))
     row = table["variant"].map(variants.index)
-    figure, [axes] = side_by_side(1, height=1.6 + 0.65 * len(variants), table=table)
+    figure, [axes] = side_by_side(1, height=1.6 + 0.8 * len(variants), table=table)
     axes.set_xscale("log")
     measured = table["points_per_second"].notna()
-    for method, marker, colour, shift in (("reference", "s", ORANGE, -0.14), ("ours", "o", BLUE, 0.14)):
-        own = table[measured & (table["method"] == method)]
+    styles = {"": ("s", ORANGE, -0.18), "reference": ("^", BLUE, 0), "clip": ("o", BLUE, 0.18)}
+    quality = table["quality"].replace("-", "")
+    for kind, (marker, colour, shift) in styles.items():
+        own = table[measured & (quality == kind)]
         if own.empty:
             continue
         y = row[own.index] + shift
         picture = f"{own['resolution'].iloc[0]:.0f}² pixels of {own['samples_per_pixel'].iloc[0]:.0f} samples"
-        axes.plot(own["points_per_second"], y, marker, color=colour, label=f"{method}, {picture}")
+        name = f"ours, quality {kind}" if kind else "reference"
+        axes.plot(own["points_per_second"], y, marker, color=colour, label=f"{name}, {picture}")
         axes.plot(own["first_points_per_second"], y, marker, color=colour, mfc="white", zorder=1.9)
     if measured.any():
         axes.plot([], [], "o", color=GREY, mfc="white", label="hollow: the first picture, a cold start")
@@ -47,7 +50,8 @@ def plot_speed(table: pd.DataFrame) -> Figure:
         axes.tick_params(which="both", bottom=False, labelbottom=False)
         axes.grid(visible=False)
     for index, own in table[measured & (table["method"] == "ours") & table["ratio"].notna()].iterrows():
-        mark = (own[["points_per_second", "first_points_per_second"]].max(), row[index] + 0.14)
+        place = row[index] + styles[own["quality"]][2]
+        mark = (own[["points_per_second", "first_points_per_second"]].max(), place)
         axes.annotate(f"{own['ratio']:.3g} × reference, each at its size", mark, (9, 0), **BESIDE)
     if table["paper_points_per_second"].notna().any():
         axes.plot(

@@ -9,12 +9,13 @@ import numpy as np
 
 from pointspider.render.scene import (
     CAMERA_ORIGIN,
-    FIELD_OF_VIEW,
     FLOOR_HEIGHT,
+    HALF_WIDTH,
     LIGHT_HALF_WIDTH,
     LIGHT_ORIGIN,
     RADIUS,
     axes_towards_scene,
+    project,
 )
 
 HIDDEN = 1 / 8  # share of the light whose loss a floor tile bears; no grey pixel lay outside on test clouds
@@ -30,46 +31,47 @@ class Mask:
 
     def __init__(self, size: int):
         self.size = size
-        self._right, self._up, self._forward = axes_towards_scene(CAMERA_ORIGIN)
-        self._slope = np.tan(np.radians(FIELD_OF_VIEW / 2))  # half the picture's width at distance 1
         self._tile_of_cell = self._floor_tiles()  # (G, G), TILES**2 where the cell shows no tile
 
-    def __call__(self, centres: np.ndarray) -> np.ndarray:
-        """Spheres at `centres`, (N, 3), to cells (G, G) bool, rows from the top."""
+    def __call__(self, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Spheres at `centres`, (N, 3), to the cells that show them and those that may show their shadows.
+
+        Returns:
+            Two masks (G, G) bool, rows from the top; they overlap.
+        """
         hidden = np.append(self._hidden_light(centres), 0)
-        return self._discs(centres) | (hidden[self._tile_of_cell] > HIDDEN)
+        return self._discs(centres), hidden[self._tile_of_cell] > HIDDEN
 
     def _floor_tiles(self) -> np.ndarray:
         """The floor tile that each cell's centre shows."""
-        across = ((np.arange(self.size) + 0.5) / self.size * 2 - 1) * self._slope
-        rays = self._forward + across[None, :, None] * self._right - across[:, None, None] * self._up
+        right, up, forward = axes_towards_scene(CAMERA_ORIGIN)
+        across = ((np.arange(self.size) + 0.5) / self.size * 2 - 1) * HALF_WIDTH
+        rays = forward + across[None, :, None] * right - across[:, None, None] * up
         distance = (FLOOR_HEIGHT - CAMERA_ORIGIN[2]) / rays[..., 2]
         tile, inside = _tile(CAMERA_ORIGIN[:2] + distance[..., None] * rays[..., :2])
         return np.where(inside, tile, TILES**2)
 
     def _hidden_light(self, centres: np.ndarray) -> np.ndarray:
         """The share of the light that spheres hide from each floor tile, (TILES ** 2,), rather too much."""
-        hidden = np.zeros(TILES**2)
-        for lamp in _light_points():
-            stretch = (lamp[2] - FLOOR_HEIGHT) / (lamp[2] - centres[:, 2:])
-            shadows = lamp[:2] + stretch * (centres[:, :2] - lamp[:2])
-            dark = np.zeros(TILES**2, bool)
-            for corner in ((-1, -1), (-1, 1), (1, -1), (1, 1)):  # a shadow may straddle four tiles
-                tile, inside = _tile(shadows + np.multiply(corner, REACH / TILES))
-                dark[tile[inside]] = True
-            hidden += dark
-        return hidden / LIGHT_SAMPLES**2
+        lamps = _light_points()[:, None]  # (L, 1, 3)
+        dark = np.zeros((len(lamps), TILES + 1, TILES + 1), bool)  # at the corners of tiles
+        for batch in _batches(centres):
+            stretch = (lamps[..., 2:] - FLOOR_HEIGHT) / (lamps[..., 2:] - batch[:, 2:])
+            shadows = lamps[..., :2] + stretch * (batch[:, :2] - lamps[..., :2])  # (L, n, 2)
+            corner = np.rint((shadows / REACH + 1) / 2 * TILES).astype(int)
+            lamp, point = np.nonzero(_within(corner, TILES + 1).all(axis=-1))
+            column, row = corner[lamp, point].T
+            dark[lamp, row, column] = True
+        around = dark[:, 1:, 1:] | dark[:, 1:, :-1] | dark[:, :-1, 1:] | dark[:, :-1, :-1]  # up to four tiles
+        return around.mean(axis=0).ravel()
 
     def _discs(self, centres: np.ndarray) -> np.ndarray:
         """The cells that spheres cover, (G, G) bool."""
         covered = np.zeros((self.size, self.size), bool)
-        for batch in np.array_split(centres, -(-len(centres) // BATCH)):
-            offsets = batch - CAMERA_ORIGIN
-            depth = offsets @ self._forward
-            scale = self.size / 2 / (depth * self._slope)  # cells per unit of length at the sphere
-            column = self.size / 2 + scale * (offsets @ self._right)
-            row = self.size / 2 - scale * (offsets @ self._up)
-            radius = scale * RADIUS + MARGIN
+        for batch in _batches(centres):
+            places, depth = project(batch)
+            column, row = places.T * self.size
+            radius = self.size * RADIUS / (2 * depth * HALF_WIDTH) + MARGIN
             window = np.arange(-np.ceil(radius.max()), np.ceil(radius.max()) + 1)
             columns = (np.floor(column)[:, None] + window)[:, None, :]  # (n, 1, W)
             rows = (np.floor(row)[:, None] + window)[:, :, None]  # (n, W, 1)
@@ -82,6 +84,10 @@ class Mask:
             rows, columns = np.broadcast_arrays(rows.astype(int), columns.astype(int))
             covered[rows[inside], columns[inside]] = True
         return covered
+
+
+def _batches(centres: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(centres, -(-len(centres) // BATCH))
 
 
 def _light_points() -> np.ndarray:

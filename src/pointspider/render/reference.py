@@ -17,6 +17,7 @@ def render_reference(
     resolution: int = RESOLUTION,
     samples_per_pixel: int = SAMPLES_PER_PIXEL,
     seed: int = 0,
+    colours: np.ndarray | None = None,
 ) -> np.ndarray:
     """Render one cloud as PointVisualizaiton does, in the Mitsuba variant that is active.
 
@@ -29,6 +30,7 @@ def render_reference(
         resolution: width and height H = W in pixels.
         samples_per_pixel: samples of each pixel.
         seed: of the Monte-Carlo samples.
+        colours: see `scene.place`.
 
     Returns:
         (H, W, 3) uint8, sRGB.
@@ -38,7 +40,7 @@ def render_reference(
     """
     import mitsuba as mi
 
-    centres, colours = place(points)
+    centres, colours = place(points, colours)
     spheres = {
         f"point_{index}": {
             "type": "sphere",

@@ -1,16 +1,19 @@
-"""The fast renderer: one scene per process, whose points move and change colour from cloud to cloud.
+"""The fast renderer: draws what `reference.render_reference` draws, sooner.
 
-It draws what `reference.render_reference` draws, sooner, because it
-- keeps one scene, whose buffers are overwritten: no kernel is compiled and no shape built per cloud;
-- holds all points in one shape of round line segments, which Embree intersects as spheres natively;
-- traces only the cells that can be darker than white (`mask`), with stratified samples;
-- traces a grid finer than the picture, removes its noise (Open Image Denoise, guided by albedo and
-  normals) and only then reduces it, after clipping to white, as one reduces the reference's large picture.
+One scene lives in a process, and its buffers are overwritten from cloud to cloud: no shape is built and no
+kernel compiled. A picture is made in four steps:
+
+1. `mask` finds the cells of a grid over the picture that can be darker than white, about a fifth of them;
+2. these are traced: by a final gather (`gather`), or in Mitsuba's scalar variants, which have no arrays of
+   rays, by its path tracer (`path`);
+3. Open Image Denoise removes what noise is left, guided by albedo and normals;
+4. what is brighter than white is clipped, and the grid reduced to the picture, as one reduces the
+   reference's large picture.
 """
 
+import logging
 import sys
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +23,8 @@ from tqdm import tqdm
 
 from pointspider.errors import InputError
 from pointspider.render.mask import Mask
-from pointspider.render.scene import RADIUS, camera, place, surroundings, to_srgb
+from pointspider.render.points import PointScene
+from pointspider.render.scene import place, to_srgb
 from pointspider.storage import write_png
 
 # pyoidn imports torch wherever it is installed, for tensors that are not used here. That would take longer
@@ -31,15 +35,58 @@ import pyoidn  # noqa: E402
 if sys.modules["torch"] is None:
     del sys.modules["torch"]
 
-LEAST_GRID = (
-    256  # cells per side; coarser grids lose the fine edges that are clipped to white (39.9 dB at 128)
-)
-PASS_SAMPLES = 1 << 23  # traced at a time; about 1 GB
+logger = logging.getLogger(__name__)
+
 BORDER = 8  # white cells around the mask that the denoiser sees
 BARE_FLOOR = np.float32([1.2] * 3 + [1] * 3 + [0, 0, 1])  # radiance, albedo, normal where nothing is traced
-# A point is a segment whose far end is a smaller sphere inside the near one, so that only one sphere is seen
-# and the shape's second texture coordinate tells which.
-FAR_END = np.float32([0, 0, -0.4 * RADIUS, 0.2 * RADIUS])  # offset and radius
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How much work goes into a picture.
+
+    Attributes:
+        cells_per_pixel, cells_per_picture: per side, of the grid that is traced; at least.
+        sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor.
+        cache_rays, near: see `gather.FinalGather`.
+        denoiser: Open Image Denoise's quality.
+        pixel_filter: whether pixels have the reference's Gaussian filter; reducing a picture hides it.
+    """
+
+    cells_per_pixel: int
+    cells_per_picture: int
+    sphere_samples: int
+    floor_samples: int
+    cache_rays: int
+    near: float
+    denoiser: str
+    pixel_filter: bool
+
+
+# "clip" equals the reference's picture of 800 x 800 pixels reduced to `resolution`, as an encoder takes it.
+# "reference" equals the reference's picture at `resolution`, pixel by pixel, for people to look at.
+QUALITIES = {
+    "clip": Quality(
+        cells_per_pixel=2,
+        cells_per_picture=192,
+        sphere_samples=16,
+        floor_samples=8,
+        cache_rays=64,
+        near=1,
+        denoiser="fast",
+        pixel_filter=False,
+    ),
+    "reference": Quality(
+        cells_per_pixel=1,
+        cells_per_picture=1,
+        sphere_samples=64,
+        floor_samples=16,
+        cache_rays=256,
+        near=2,
+        denoiser="high",
+        pixel_filter=True,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -48,19 +95,30 @@ class RenderSettings:
 
     Attributes:
         resolution: width and height H = W in pixels.
-        samples_per_pixel: samples of each pixel; rounded up, since each grid cell takes the same number and
-            Mitsuba stratifies products such as 4, 6 or 9.
+        quality: of QUALITIES.
         seed: of the Monte-Carlo samples; the same for every cloud.
     """
 
     resolution: int
-    samples_per_pixel: int
+    quality: str = "clip"
     seed: int = 0
 
     def __post_init__(self):
-        for key in ("resolution", "samples_per_pixel"):
-            if getattr(self, key) < 1:
-                raise InputError(f"render.{key}: is {getattr(self, key)}, must be 1 or more.")
+        if self.resolution < 1:
+            raise InputError(f"render.resolution: is {self.resolution}, must be 1 or more.")
+        if self.quality not in QUALITIES:
+            raise InputError(f"render.quality: is '{self.quality}', must be one of {', '.join(QUALITIES)}.")
+
+    @property
+    def cells_per_pixel(self) -> int:
+        """Per side, of the grid that is traced."""
+        quality = QUALITIES[self.quality]
+        return max(quality.cells_per_pixel, -(-quality.cells_per_picture // self.resolution))
+
+    @property
+    def samples_per_pixel(self) -> int:
+        """Of pixels that show spheres."""
+        return QUALITIES[self.quality].sphere_samples * self.cells_per_pixel**2
 
 
 class Renderer:
@@ -71,140 +129,76 @@ class Renderer:
     """
 
     def __init__(self, settings: RenderSettings):
-        self.settings = settings
-        cells_per_pixel = max(2, -(-LEAST_GRID // settings.resolution))  # per side
-        self._size = cells_per_pixel * settings.resolution  # G
-        self._samples = -(-settings.samples_per_pixel // cells_per_pixel**2)  # per cell
-        self._mask = Mask(self._size)
-        self._scene = None
-        self._count = 0
+        import mitsuba as mi
 
-    def render(self, points: np.ndarray) -> np.ndarray:
+        self.settings = settings
+        quality = self._quality = QUALITIES[settings.quality]
+        self._size = settings.cells_per_pixel * settings.resolution  # G
+        self._mask = Mask(self._size)
+        self._points = PointScene(self._size)
+        self._gather = None
+        if not mi.variant().startswith("scalar"):
+            from pointspider.render.gather import FinalGather
+
+            self._gather = FinalGather(self._points, quality.near, quality.cache_rays, settings.seed)
+
+    def render(self, points: np.ndarray, colours: np.ndarray | None = None) -> np.ndarray:
         """Render clouds.
 
         Args:
             points: (B, N, 3), y up; any real or integer type and any scale.
+            colours: linear RGB from 0 to 1, (3,) of all points or (B, N, 3) of each; None: by position.
 
         Returns:
             (B, H, W, 3) uint8, sRGB.
 
         Raises:
-            InputError: `points` has another shape, or a cloud cannot be drawn; see `scene.place`.
+            InputError: another shape, or a cloud cannot be drawn; see `scene.place`.
         """
         points = np.asarray(points)
         if points.ndim != 3 or len(points) == 0:
             raise InputError(f"clouds are (B, N, 3) numbers with B >= 1, not {points.shape}.")
-        return np.stack([self._render_one(cloud) for cloud in points])
+        if colours is None or np.ndim(colours) == 1:
+            colours = [colours] * len(points)
+        if len(colours) != len(points):
+            raise InputError(f"{len(points)} clouds need as many sets of colours, not {len(colours)}.")
+        return np.stack([self._render_one(*cloud) for cloud in zip(points, colours, strict=True)])
 
-    def _render_one(self, points: np.ndarray) -> np.ndarray:
-        """(N, 3) to (H, W, 3) uint8."""
-        centres, colours = place(points)
-        self._show(centres, colours)
-        mask = self._mask(centres)  # (G, G)
-        window = _window(mask, BORDER)
-        traced = mask[window]
-        features = np.where(traced[..., None], self._trace(mask, window), BARE_FLOOR)
-        radiance, albedo, normal = np.split(features, 3, axis=-1)
-        denoised = pyoidn.denoise(
-            np.ascontiguousarray(radiance),
-            albedo=np.ascontiguousarray(albedo.clip(0, 1)),
-            normal=np.ascontiguousarray(normal),
-            hdr=True,
-            quality="fast",
-        )
+    def _render_one(self, points: np.ndarray, colours: np.ndarray | None) -> np.ndarray:
+        """Points (N, 3) and their colours to (H, W, 3) uint8."""
+        centres, colours = place(points, colours)
+        self._points.show(centres, colours)
+        discs, shadows = self._mask(centres)  # (G, G)
+        traced = discs | shadows
+        window = _window(traced, BORDER)
+        features = self._trace(discs, traced, window)
+        linear = self._denoise(np.where(traced[window][..., None], features, BARE_FLOOR))
+        if self._quality.pixel_filter:
+            linear = _filter(linear)
         picture = np.full((self._size, self._size, 3), 255, np.uint8)
-        picture[window] = np.where(traced[..., None], to_srgb(denoised), 255)
+        picture[window] = np.where(traced[window][..., None], to_srgb(linear), 255)
         side = self.settings.resolution
         return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
 
-    def _show(self, centres: np.ndarray, colours: np.ndarray) -> None:
-        """Make the scene's points those at `centres`, (N, 3), in `colours`, (N, 3)."""
-        import mitsuba as mi
+    def _trace(self, discs: np.ndarray, traced: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
+        """Radiance, albedo and normal of the cells in `window`, (h, w, 9) float32; only `traced` counts."""
+        if self._gather is None:
+            from pointspider.render.path import trace_window
 
-        if len(centres) != self._count:
-            self._count = len(centres)
-            self._scene = self._build_scene(self._count)
-        near = np.pad(centres, ((0, 0), (0, 1)), constant_values=RADIUS)  # (N, 4)
-        far = near + FAR_END
-        far[:, 3] = FAR_END[3]
-        parameters = mi.traverse(self._scene)
-        parameters["points.control_points"] = np.stack([near, far], axis=1).ravel()
-        parameters["points.bsdf.reflectance.data"] = _texture(colours)
-        parameters.update()
-
-    def _build_scene(self, count: int):
-        """The scene with `count` points, whose places and colours `_show` sets."""
-        import mitsuba as mi
-
-        colours = {
-            "type": "bitmap",
-            "bitmap": mi.Bitmap(_texture(np.ones((count, 3), np.float32))),
-            "filter_type": "nearest",
-            "wrap_mode": "clamp",
-            "raw": True,
-            "accel": False,  # graphics hardware bounds a texture's height
-            "to_uv": mi.ScalarTransform3f().translate([0, 0.5 / count]),  # to the middle of a point's texel
-        }
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:  # the shape's only way in
-            file.write("0 0 0 1\n0 0 1 1\n\n" * count)
-            file.flush()
-            return mi.load_dict(
-                {
-                    "type": "scene",
-                    "integrator": {
-                        "type": "aov",
-                        "aovs": "albedo:albedo,normal:sh_normal",
-                        "radiance": {"type": "path", "max_depth": -1},
-                    },
-                    "sensor": camera(self._size, self._samples, "multijitter", "box"),
-                    **surroundings(),
-                    "points": {
-                        "type": "linearcurve",
-                        "filename": file.name,
-                        "bsdf": {"type": "diffuse", "reflectance": colours},
-                    },
-                }
-            )
-
-    def _trace(self, mask: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
-        """Radiance, albedo and normal of the cells in `window`, (h, w, 9) float32; only `mask` counts."""
-        import mitsuba as mi
-
-        if mi.variant().startswith("scalar"):  # no arrays of rays: the whole window
-            rows, columns = window
-            parameters = mi.traverse(self._scene)
-            parameters["sensor.film.crop_offset"] = [columns.start, rows.start]
-            parameters["sensor.film.crop_size"] = [columns.stop - columns.start, rows.stop - rows.start]
-            parameters.update()
-            return np.array(mi.render(self._scene, seed=self.settings.seed))
-        features = np.zeros((*mask.shape, 9), np.float32)
-        cells = np.flatnonzero(mask).astype(np.uint32)
-        passes = np.array_split(cells, -(-len(cells) * self._samples // PASS_SAMPLES))
-        features[mask] = np.concatenate(
-            [self._trace_cells(part, self.settings.seed + index) for index, part in enumerate(passes)]
-        )
+            return trace_window(self._points, window, self._quality.sphere_samples, self.settings.seed)
+        self._gather.prepare()
+        features = np.zeros((*traced.shape, 9), np.float32)
+        shadows = traced & ~discs
+        features[discs] = self._gather.trace(np.flatnonzero(discs), self._quality.sphere_samples)
+        features[shadows] = self._gather.trace(np.flatnonzero(shadows), self._quality.floor_samples)
         return features[window]
 
-    def _trace_cells(self, cells: np.ndarray, seed: int) -> np.ndarray:
-        """Radiance, albedo and normal of `cells`, (n,) indices into the grid, as (n, 9) float32."""
-        import drjit as dr
-        import mitsuba as mi
-
-        sensor = self._scene.sensors()[0]
-        sampler = sensor.sampler()
-        samples = sampler.sample_count()  # what was asked for or a few more, to stratify
-        count = len(cells) * samples
-        sampler.set_samples_per_wavefront(samples)
-        sampler.seed(dr.opaque(mi.UInt32, seed), count)  # a literal seed would compile a kernel per pass
-        cell = dr.gather(mi.UInt32, mi.UInt32(cells), dr.arange(mi.UInt32, count) // samples)
-        corner = mi.Point2f(cell % self._size, cell // self._size)
-        position = (corner + sampler.next_2d()) / self._size
-        ray, _ = sensor.sample_ray_differential(0, 0, position, mi.Point2f(0.5))
-        radiance, _, features = self._scene.integrator().sample(self._scene, sampler, ray)
-        channels = [*radiance, *features[-6:]]  # the aovs before are the radiance again
-        dr.eval(channels)
-        sums = [np.array(dr.block_sum(channel, samples)) for channel in channels]
-        return np.stack(sums, axis=1) / samples
+    def _denoise(self, features: np.ndarray) -> np.ndarray:
+        """(h, w, 9) radiance, albedo and normal to radiance (h, w, 3), float32."""
+        radiance, albedo, normal = (np.ascontiguousarray(part) for part in np.split(features, 3, axis=-1))
+        return pyoidn.denoise(
+            radiance, albedo=albedo.clip(0, 1), normal=normal, hdr=True, quality=self._quality.denoiser
+        )
 
 
 def render_class(
@@ -221,18 +215,47 @@ def render_class(
         InputError: a cloud cannot be drawn; names it.
     """
     rows = [row for ids, points in clouds.values() for row in zip(ids, points, strict=True)]
-    for cloud_id, points in tqdm(rows, desc=str(directory), unit="cloud", disable=None):
-        try:
-            image = renderer.render(points[None])[0]
-        except InputError as error:
-            raise InputError(f"cloud {cloud_id}: {error}") from error
-        _, variant, object_name = cloud_id.split("/")
-        write_png(Path(directory) / variant / f"{object_name}.png", image)
+    below = Path(directory)
+    write_renders(
+        renderer,
+        [(cloud_id, points, below / f"{cloud_id.split('/', 1)[1]}.png") for cloud_id, points in rows],
+        len(rows),
+    )
 
 
-def _texture(colours: np.ndarray) -> np.ndarray:
-    """Colours (N, 3) as the rows of a texture (N, 2, 3); Mitsuba wants it two wide."""
-    return np.repeat(colours[:, None], 2, axis=1)
+def write_renders(renderer: Renderer, clouds: Iterable[tuple[str, np.ndarray, Path]], count: int) -> None:
+    """Render clouds to PNGs, with a progress bar; a file under its final name is whole.
+
+    Each cloud is named in the log and on the bar before it is rendered: if the operating system kills the
+    process, for its memory say, the last one named is the one it was on.
+
+    Args:
+        renderer: renders them.
+        clouds: name, points (N, 3) and file of each.
+        count: how many there are.
+
+    Raises:
+        InputError: a cloud cannot be drawn; names it.
+    """
+    with tqdm(clouds, total=count, desc="render", unit="cloud", disable=None) as bar:
+        for name, points, path in bar:
+            bar.set_postfix_str(name)
+            logger.info("rendering %s", name)
+            try:
+                image = renderer.render(points[None])[0]
+            except InputError as error:
+                raise InputError(f"cloud {name}: {error}") from error
+            write_png(path, image)
+
+
+def _filter(cells: np.ndarray) -> np.ndarray:
+    """Means over the squares of cells (h, w, 3) to means under the reference's Gaussian pixel filter.
+
+    A square has variance 1/12 in cells and the filter 1/4: three taps with 1/12 at the sides add 1/6.
+    """
+    padded = np.pad(cells, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    rows = (padded[:-2] + 10 * padded[1:-1] + padded[2:]) / 12
+    return (rows[:, :-2] + 10 * rows[:, 1:-1] + rows[:, 2:]) / 12
 
 
 def _window(mask: np.ndarray, border: int) -> tuple[slice, slice]:

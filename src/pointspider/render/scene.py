@@ -17,16 +17,18 @@ FLOOR_HEIGHT = -0.3
 FLOOR_SCALE = (100, 100, 2)  # half-widths of the rectangle
 FLOOR_ROUGHNESS = 0.05  # GGX alpha
 FLOOR_IOR = 1.46
+AIR_IOR = 1.000277  # Mitsuba's default outside
 LIGHT_ORIGIN = (-4, 4, 20)  # it faces the scene's origin
 LIGHT_HALF_WIDTH = 10
 LIGHT_RADIANCE = 6
 CAMERA_ORIGIN = (2.75, 2.75, 2.75)  # it looks at the scene's origin, z up
 FIELD_OF_VIEW = 25  # degrees
+HALF_WIDTH = np.tan(np.radians(FIELD_OF_VIEW / 2))  # of the picture at distance 1
 RESOLUTION = 800  # pixels, width = height
 SAMPLES_PER_PIXEL = 256
 
 
-def place(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def place(points: np.ndarray, colours: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Standardise and colour a cloud as the reference does.
 
     The bounding box is centred and its longest side scaled to 1; a point's colour is its position in that
@@ -34,13 +36,14 @@ def place(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         points: (N, 3), y up; any real or integer type and any scale.
+        colours: linear RGB from 0 to 1 of all points, (3,), or of each, (N, 3), instead of those by position.
 
     Returns:
-        Sphere centres (N, 3) float32 in scene coordinates (z up), and linear RGB colours (N, 3) float32,
-        each of unit length.
+        Sphere centres (N, 3) float32 in scene coordinates (z up), and linear RGB colours (N, 3) float32;
+        those by position have unit length.
 
     Raises:
-        InputError: another shape, no points, NaN or inf, or all points the same.
+        InputError: another shape, no points, NaN or inf, all points the same, or colours that are none.
     """
     points = np.asarray(points)
     if points.ndim != 2 or points.shape[1] != 3 or points.dtype.kind not in "fiu":
@@ -51,18 +54,26 @@ def place(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points)).any(axis=1).sum())
         raise InputError(f"{bad} of {len(points)} points hold NaN or inf. Remove them from the cloud.")
+    points = points / max(np.abs(points).max(), np.finfo(float).tiny)  # so that no difference overflows
     low, high = points.min(axis=0), points.max(axis=0)
     side = (high - low).max()
     if side == 0:
         raise InputError(f"all {len(points)} points are the same; a picture needs two that differ.")
 
     standard = (points - (low + high) / 2) / side  # within [-0.5, 0.5]
-    colours = np.clip(standard + 0.5, CONTRAST, 1)
-    colours /= np.linalg.norm(colours, axis=1, keepdims=True)
+    if colours is None:
+        colours = np.clip(standard + 0.5, CONTRAST, 1)
+        colours /= np.linalg.norm(colours, axis=1, keepdims=True)
+    colours = np.asarray(colours)
+    if colours.shape not in ((3,), points.shape) or not ((colours >= 0) & (colours <= 1)).all():
+        raise InputError(
+            f"colours are linear RGB from 0 to 1, (3,) for all points or {points.shape} for each, "
+            f"not {colours.shape} from {colours.min():g} to {colours.max():g}."
+        )
 
     x, y, z = standard.T
     centres = np.stack([-z, x, y - y.min() + BOTTOM], axis=1)
-    return centres.astype(np.float32), colours.astype(np.float32)
+    return centres.astype(np.float32), np.broadcast_to(colours, points.shape).astype(np.float32)
 
 
 def surroundings() -> dict:
@@ -116,6 +127,22 @@ def camera(resolution: int, samples_per_pixel: int, sampler: str, pixel_filter: 
             "rfilter": {"type": pixel_filter},
         },
     }
+
+
+def project(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the camera sees positions.
+
+    Args:
+        positions: (N, 3) in scene coordinates.
+
+    Returns:
+        Places in the picture (N, 2), column and row from 0 (left, top) to 1, and depths (N,) along the view.
+    """
+    right, up, forward = axes_towards_scene(CAMERA_ORIGIN)
+    offsets = positions - np.array(CAMERA_ORIGIN)
+    depth = offsets @ forward
+    half_width = depth * HALF_WIDTH
+    return 0.5 + 0.5 * np.stack([offsets @ right, -offsets @ up], axis=1) / half_width[:, None], depth
 
 
 def to_srgb(linear: np.ndarray) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""How fast each variant renders, with the reference procedure and with ours, and how alike the pictures are.
+"""How fast each variant renders, by the reference procedure and by ours, and how alike the pictures are.
 
-Each method is timed with each variant in a process of its own: a process can activate one variant only, and
-the first picture is a cold start only where nothing was rendered before.
+Three tasks are timed in each variant: the reference procedure; ours at quality `reference`, at the same
+resolution; ours at quality `clip`, at an encoder's. Each is timed in a process of its own: a process can
+activate one variant only, and the first picture is a cold start only where nothing was rendered before.
 """
 
 import json
@@ -9,7 +10,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -22,8 +23,27 @@ from pointspider.render.reference import render_reference
 from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.render.variants import Variant, activate, device_name, failure, run_child
 
-METHODS = ("reference", "ours")
-MIN_SECONDS = 1.0  # ours takes as little as 0.08 s per cloud: one round over a few clouds would be noise
+REFERENCE, OURS = "reference", "ours"  # methods
+MIN_SECONDS = 1.0  # ours takes as little as 0.1 s per cloud: one round over a few clouds would be noise
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is timed.
+
+    Attributes:
+        method: REFERENCE (PointVisualizaiton's procedure) or OURS.
+        quality: of ours, see `renderer.QUALITIES`; empty for the reference.
+        resolution: width and height H = W in pixels.
+        samples_per_pixel: of the reference; ours is told its quality's, where a pixel shows spheres.
+        seed: of the Monte-Carlo samples.
+    """
+
+    method: str
+    quality: str
+    resolution: int
+    samples_per_pixel: int
+    seed: int
 
 
 @dataclass(frozen=True)
@@ -32,23 +52,25 @@ class Measurement:
 
     Attributes:
         variant, device: what rendered, on what; no device where nothing was measured.
-        method: "reference" (PointVisualizaiton's procedure) or "ours".
-        resolution, samples_per_pixel: of each picture, H = W in pixels.
+        method, quality, resolution, samples_per_pixel: the task.
         clouds, points: different clouds timed after the first, and points of each.
-        pictures: timed; one of each cloud, by ours as many rounds of them as fill `MIN_SECONDS`.
+        pictures: timed; by the reference two of each cloud, by ours as many rounds as fill `MIN_SECONDS`.
         points_per_second: points of the timed pictures / their wall seconds.
         first_image_seconds: wall seconds of the process's first picture, with an empty kernel cache on disk:
             loading plugins, building the scene and compiling kernels is in it; starting Python, importing
             Mitsuba and initialising the variant is not.
         cpu_seconds_per_cloud: of a timed picture, all threads together.
-        psnr_db, mean_abs_error: of the timed pictures against the reference's, reduced to their size (8-bit
-            levels); the reference's own noise is in it.
+        psnr_db, worst_psnr_db: to the converged picture, reduced to the task's size; median and least over
+            the clouds; see `psnr_to_converged`. The reference's is that of one of its two pictures.
+        mean_abs_error: 8-bit levels to the mean of the reference's two pictures, the reference's between
+            the two; median over the clouds.
         reason: why the variant could not be measured.
     """
 
     variant: str
     device: str
     method: str
+    quality: str
     resolution: int
     samples_per_pixel: int
     clouds: int = 0
@@ -58,35 +80,40 @@ class Measurement:
     first_image_seconds: float | None = None
     cpu_seconds_per_cloud: float | None = None
     psnr_db: float | None = None
+    worst_psnr_db: float | None = None
     mean_abs_error: float | None = None
     reason: str = ""
 
 
+def tasks(resolution: int, reference_resolution: int, reference_samples: int, seed: int) -> list[Task]:
+    """The three tasks: `clip` at `resolution`, the others at `reference_resolution`."""
+    qualities = {"reference": reference_resolution, "clip": resolution}
+    ours = [RenderSettings(size, quality, seed) for quality, size in qualities.items()]
+    return [
+        Task(REFERENCE, "", reference_resolution, reference_samples, seed),
+        *(Task(OURS, each.quality, each.resolution, each.samples_per_pixel, seed) for each in ours),
+    ]
+
+
 def measure(
-    variants: list[Variant],
-    clouds: np.ndarray,
-    settings: RenderSettings,
-    reference: RenderSettings,
-    threads: int,
+    variants: list[Variant], clouds: np.ndarray, wanted: list[Task], threads: int
 ) -> list[Measurement]:
-    """Measure both methods with every variant.
+    """Measure tasks with every variant.
 
     Args:
         variants: what `variants.probe` found; of several LLVM libraries the first that works is measured.
         clouds: (k + 1, N, 3), the first of which is warm-up.
-        settings: of our pictures.
-        reference: of the reference's pictures.
+        wanted: what to time, the reference first.
         threads: CPU threads.
 
     Returns:
-        Two rows per variant name; those of variants that do not work, or fail here, carry the reason.
+        A row per variant name and task; those of variants that do not work, or fail here, carry the reason.
 
     Raises:
         InputError: fewer than two clouds.
     """
     if len(clouds) < 2:
         raise InputError(f"speed.clouds: {len(clouds) - 1} clouds after the first leave nothing to time.")
-    wanted = dict(zip(METHODS, (reference, settings), strict=True))
     names = dict.fromkeys(variant.name for variant in variants)
     rows = []
     for name in tqdm(names, desc="measure speed", unit="variant", disable=None):
@@ -95,49 +122,88 @@ def measure(
         try:
             rows += _measure_variant(variant, clouds, wanted, threads)
         except ChildProcessError as error:
-            rows += [
-                Measurement(name, "", method, asked.resolution, asked.samples_per_pixel, reason=str(error))
-                for method, asked in wanted.items()
-            ]
+            rows += [_unmeasured(name, task, reason=str(error)) for task in wanted]
     return rows
 
 
 def similarity(image: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
     """PSNR in dB and mean absolute error in 8-bit levels, of (..., H, W, 3) uint8 against another."""
     difference = image.astype(np.float64) - reference
-    squared = np.mean(difference**2)
-    psnr = 10 * np.log10(255**2 / squared) if squared else np.inf
-    return float(psnr), float(np.abs(difference).mean())
+    return _decibels(np.mean(difference**2)), float(np.abs(difference).mean())
+
+
+def psnr_to_converged(image: np.ndarray, references: np.ndarray) -> float:
+    """PSNR in dB of a picture to what the reference procedure converges to, from two of its pictures.
+
+    The squared error to one noisy picture holds that picture's noise. The product of the errors to two of
+    independent noise does not: its mean is the squared error to the picture without noise.
+
+    Args:
+        image: (H, W, 3) uint8.
+        references: (2, H, W, 3) uint8, of different seeds.
+    """
+    errors = image.astype(np.float64) - references
+    return _decibels(max(np.mean(errors[0] * errors[1]), 0))
+
+
+def _decibels(squared_error: float) -> float:
+    return float(10 * np.log10(255**2 / squared_error)) if squared_error else np.inf
+
+
+def _unmeasured(variant_name: str, task: Task, device: str = "", reason: str = "") -> Measurement:
+    """A row without figures."""
+    asked = {key: value for key, value in asdict(task).items() if key != "seed"}
+    return Measurement(variant_name, device, **asked, reason=reason)
 
 
 def _measure_variant(
-    variant: Variant, clouds: np.ndarray, wanted: Mapping[str, RenderSettings], threads: int
+    variant: Variant, clouds: np.ndarray, wanted: list[Task], threads: int
 ) -> list[Measurement]:
-    """A row per method, ours with its likeness to the reference.
+    """A row per task, each with its likeness to the reference.
 
     Raises:
         ChildProcessError: the variant is not available, or fails; says why.
     """
     if not variant.available:
         raise ChildProcessError(variant.reason)
-    (reference, theirs), (row, ours) = (
-        _measure_in_child(variant, method, clouds, wanted[method], threads) for method in METHODS
+    measured = [_measure_in_child(variant, task, clouds, threads) for task in wanted]
+    references = measured[0][1]  # (k, 2, H, W, 3)
+    return [_compared(row, pictures[:, 0], references) for row, pictures in measured]
+
+
+def _compared(row: Measurement, pictures: np.ndarray, references: np.ndarray) -> Measurement:
+    """`row` with how alike its `pictures`, (k, H, W, 3), and `references`, (k, 2, H', W', 3), are."""
+    likeness = []
+    for picture, (first, second) in zip(pictures, references, strict=True):
+        reduced = np.stack([_reduce(image, len(picture)) for image in (first, second)])
+        if row.method == REFERENCE:  # a picture of independent noise: half the squared difference is its own
+            psnr, error = similarity(*reduced)
+            likeness.append((psnr + 10 * np.log10(2), error))
+        else:
+            error = np.abs(picture - reduced.mean(axis=0)).mean()
+            likeness.append((psnr_to_converged(picture, reduced), float(error)))
+    psnr, errors = zip(*likeness, strict=True)
+    return replace(
+        row,
+        psnr_db=float(np.median(psnr)),
+        worst_psnr_db=min(psnr),
+        mean_abs_error=float(np.median(errors)),
     )
-    size = ours.shape[1:3]
-    reduced = [np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)) for image in theirs]
-    psnr, error = similarity(ours, np.stack(reduced))
-    return [reference, replace(row, psnr_db=psnr, mean_abs_error=error)]
+
+
+def _reduce(image: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
 
 
 def _measure_in_child(
-    variant: Variant, method: str, clouds: np.ndarray, settings: RenderSettings, threads: int
+    variant: Variant, task: Task, clouds: np.ndarray, threads: int
 ) -> tuple[Measurement, np.ndarray]:
-    """One method's row, and its pictures of all clouds but the first, (k, H, W, 3) uint8.
+    """One task's row, and its pictures of all clouds but the first, (k, pictures of each, H, W, 3) uint8.
 
     Raises:
         ChildProcessError: the child failed; says why.
     """
-    asked = {"variant": asdict(variant), "method": method, "settings": asdict(settings), "threads": threads}
+    asked = {"variant": asdict(variant), "task": asdict(task), "threads": threads}
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "clouds.npy", clouds)
         kernels = Path(folder) / "kernels"
@@ -151,27 +217,24 @@ def _measure_in_child(
 
 
 def _measure(
-    variant: Variant, method: str, clouds: np.ndarray, settings: RenderSettings, threads: int
-) -> tuple[Measurement, list[np.ndarray]]:
+    variant: Variant, task: Task, clouds: np.ndarray, threads: int
+) -> tuple[Measurement, np.ndarray]:
     """What `_measure_in_child` returns, in a process that has rendered nothing yet."""
     activate(variant, threads)
     start = time.perf_counter()
-    render = _renderer(method, settings)
-    render(clouds[0])
+    render = _renderer(task)
+    render(clouds[0], task.seed)
     first_image_seconds = time.perf_counter() - start
 
+    seeds = [task.seed, task.seed + 1] if task.method == REFERENCE else [task.seed]
     pictures, seconds, start, start_cpu = 0, 0.0, time.perf_counter(), _cpu_seconds()
-    while not pictures or (method == "ours" and seconds < MIN_SECONDS):
-        images = [render(cloud) for cloud in clouds[1:]]
-        pictures += len(images)
+    while not pictures or (task.method == OURS and seconds < MIN_SECONDS):
+        images = np.stack([[render(cloud, seed) for seed in seeds] for cloud in clouds[1:]])
+        pictures += len(clouds[1:]) * len(seeds)
         seconds = time.perf_counter() - start
     cpu_seconds = _cpu_seconds() - start_cpu
-    row = Measurement(
-        variant.name,
-        device_name(variant.name),
-        method,
-        settings.resolution,
-        settings.samples_per_pixel,
+    row = replace(
+        _unmeasured(variant.name, task, device_name(variant.name)),
         clouds=len(images),
         points=clouds.shape[1],
         pictures=pictures,
@@ -182,12 +245,12 @@ def _measure(
     return row, images
 
 
-def _renderer(method: str, settings: RenderSettings) -> Callable[[np.ndarray], np.ndarray]:
-    """What makes a picture (H, W, 3) of a cloud (N, 3)."""
-    if method == "ours":
-        renderer = Renderer(settings)
-        return lambda cloud: renderer.render(cloud[None])[0]
-    return lambda cloud: render_reference(cloud, **asdict(settings))
+def _renderer(task: Task) -> Callable[[np.ndarray, int], np.ndarray]:
+    """What makes a picture (H, W, 3) of a cloud (N, 3) and a seed; ours has the task's seed."""
+    if task.method == OURS:
+        renderer = Renderer(RenderSettings(task.resolution, task.quality, task.seed))
+        return lambda cloud, seed: renderer.render(cloud[None])[0]
+    return lambda cloud, seed: render_reference(cloud, task.resolution, task.samples_per_pixel, seed)
 
 
 def _cpu_seconds() -> float:
@@ -198,13 +261,8 @@ def _cpu_seconds() -> float:
 def _main(folder: str, asked: str) -> None:
     """The child's part."""
     asked = json.loads(asked)
-    row, images = _measure(
-        Variant(**asked["variant"]),
-        asked["method"],
-        np.load(Path(folder) / "clouds.npy"),
-        RenderSettings(**asked["settings"]),
-        asked["threads"],
-    )
+    clouds = np.load(Path(folder) / "clouds.npy")
+    row, images = _measure(Variant(**asked["variant"]), Task(**asked["task"]), clouds, asked["threads"])
     np.save(Path(folder) / "images.npy", images)
     print(json.dumps(asdict(row)))
 

@@ -205,7 +205,7 @@ def _render_test_picture(name: str, library: str) -> None:
     from pointspider.render.renderer import Renderer, RenderSettings
 
     lattice = np.indices((6, 6, 6)).reshape(3, -1).T
-    picture = Renderer(RenderSettings(resolution=16, samples_per_pixel=4)).render(lattice[None])
+    picture = Renderer(RenderSettings(resolution=16)).render(lattice[None])
     if picture.min() == 255 or picture.max() == 0:
         raise RuntimeError("the test picture is blank")
     print(json.dumps(device_name(name)))
