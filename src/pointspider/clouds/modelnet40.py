@@ -148,7 +148,7 @@ def _row_names(path: Path, split: str) -> list[tuple[str, str]]:
 def read_train_split(
     directory: str | Path, classes: Sequence[str], points: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The train split's clouds, the first `points` points of each, as ModelNet40-C's benchmark trains on them.
+    """The train split, the first `points` points of each cloud, as ModelNet40-C's benchmark trains on it.
 
     Args:
         directory: modelnet40_ply_hdf5_2048.
