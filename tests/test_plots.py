@@ -194,7 +194,8 @@ def test_skill_has_white_at_the_median_and_equal_reach_to_both_sides():
     assert [axes.get_title(loc="left") for axes in panels] == ["ridge", "BASE", "LNORM", "RNORM"]
     assert {axes.images[0].get_clim() for axes in panels} == {(-1.0, 1.0)}
     np.testing.assert_allclose(panels[0].images[0].cmap(0.5)[:3], 1, atol=0.05)
-    assert "-700" in [text.get_text() for text in panels[3].texts]  # 1 - 4.0 / 0.5
+    assert {text.get_text() for text in panels[3].texts} == {"≪"}  # 1 - 4.0 / 0.5 is far below -1
+    assert any("≪ below -100 %" in text for text in texts(figure))
 
 
 def test_contact_sheet_shows_the_images_in_reading_order(tmp_path):

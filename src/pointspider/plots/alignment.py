@@ -35,7 +35,7 @@ def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
         records: the frame that it was made of, for the single seeds.
     """
     l1 = table.set_index("mapper")["l1_last"]
-    figure, [axes] = side_by_side(1, height=1.8 + 0.27 * len(table), table=table)
+    figure, [axes] = side_by_side(1, height=1.8 + 0.31 * len(table), table=table)
     axes.axvline(l1["median"], color=INK, lw=1, ls="--", label="predict the training median")
     # Beyond this a predictor has failed; an axis that shows how badly would show nothing else.
     limit = 2 * l1["zero"]
@@ -46,9 +46,14 @@ def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
         for epoch, marker, colour, label, shift in MARKS:
             values = own.loc[own["epoch"] == epoch, "l1"].to_numpy()
             near = values <= limit
-            shift = 0.0 if epoch == "-" else shift
             axes.plot(
-                values[near], np.full(near.sum(), i + shift), marker, color=colour, mfc="none", label=label
+                values[near],
+                np.full(near.sum(), i + shift),
+                marker,
+                color=colour,
+                mfc="none",
+                ms=5,
+                label=label,
             )
             if not near.all():
                 told = f"→ {(~near).sum()} beyond, up to {values.max():.2g}"
@@ -76,8 +81,8 @@ def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
 #: Of the epochs in the records: mark, colour, label and distance from the row's middle.
 MARKS = (
     ("-", "D", INK, "fitted", 0.0),
-    ("last", "o", BLUE, "last epoch, a mark per seed", -0.14),
-    ("best", "s", GREEN, "best epoch, a mark per seed", 0.14),
+    ("last", "o", BLUE, "last epoch, a mark per seed", -0.2),
+    ("best", "s", GREEN, "best epoch, a mark per seed", 0.2),
 )
 
 

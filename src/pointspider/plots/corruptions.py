@@ -28,6 +28,7 @@ SCALES = {
 
 PER_ROW = 4  # heat maps side by side
 ALL = "all"  # the column of all severities together
+BELOW = "≪"  # in a cell whose value is below the scale, and too long to print
 
 
 @styled
@@ -61,11 +62,12 @@ def plot_corruptions(records: pd.DataFrame, measure: str, preset: str) -> Figure
     panels[0].set_yticks(range(len(corruptions)), [name.replace("_", " ") for name in corruptions])
     cells = records.loc[records["corruption"] != ORIGINAL, "n"]
     n = " to ".join(map(str, sorted({cells.min(), cells.max()})))
+    below = f", {BELOW} below {100 * low:.0f} %" if records["value"].min() < low else ""
     figure.supxlabel(
-        f"in each cell {scale.label} in %, of {n} test clouds at each severity\n{footnote(preset)}",
+        f"in each cell {scale.label} in %{below}, of {n} test clouds at each severity\n{footnote(preset)}",
         x=0.01, ha="left", fontsize=7, color=GREY,
     )  # fmt: skip
-    beyond = "min" if records["value"].min() < low else "neither"
+    beyond = "min" if below else "neither"
     figure.colorbar(image, ax=panels, label=scale.label, shrink=0.8, aspect=30, extend=beyond)
     return figure
 
@@ -98,7 +100,8 @@ def _heat_map(axes: Axes, values: pd.DataFrame, low: float, high: float, colours
         if not np.isnan(value):
             red, green, blue, _ = image.cmap(image.norm(value))
             ink = "white" if 0.3 * red + 0.6 * green + 0.1 * blue < 0.5 else "black"
-            axes.text(j, i, f"{100 * value:.0f}", ha="center", va="center", fontsize=7, color=ink)
+            told = BELOW if value < low else str(round(100 * value))  # round: no "-0"
+            axes.text(j, i, told, ha="center", va="center", fontsize=7, color=ink)
     axes.axvline(values.shape[1] - 1.5, color="white", lw=2)
     axes.set_xticks(range(values.shape[1]), values.columns)
     axes.tick_params(length=0, labelsize=7)
