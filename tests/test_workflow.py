@@ -106,12 +106,12 @@ def test_the_same_parameters_give_the_same_bytes(finished_project):
         "clouds/cone.h5",
         "renders/cone",
         "encoders/tiny-clip-patch16",
-        "mappers/layer/runs.json",
+        "mappers/objects/layer/runs.json",
     )
     before = hashes(results)
     finished_project.snakemake("--forcerun", "draw_manifests", "--", *(f"{RESULTS}/{name}" for name in made))
     after = hashes(results)
-    kept = (*made[:-1], "mappers/layer/")
+    kept = (*made[:-1], "mappers/objects/layer/")
     assert {name for name in before if name.startswith(kept) and before[name] != after.get(name)} == set()
     finished_project.snakemake()  # leaves the fixture finished
 
@@ -317,13 +317,13 @@ def test_a_truncated_file_is_refused_by_name_and_made_again_once_it_is_deleted(f
     whole = embedding.read_bytes()
     embedding.write_bytes(whole[: len(whole) // 2])
     result = finished_project.snakemake(
-        "--forcerun", "train_mapper", "--", f"{RESULTS}/mappers/none/runs.json", check=False
+        "--forcerun", "train_mapper", "--", f"{RESULTS}/mappers/objects/none/runs.json", check=False
     )
     assert result.returncode != 0
     assert "embeddings/points/cone.h5: not a whole HDF5 file" in result.stdout
-    assert not (results / "mappers/none/runs.json").exists()
+    assert not (results / "mappers/objects/none/runs.json").exists()
     embedding.unlink()
-    finished_project.snakemake(f"{RESULTS}/mappers/none/runs.json")
+    finished_project.snakemake(f"{RESULTS}/mappers/objects/none/runs.json")
     finished_project.snakemake()  # leaves the fixture finished
     assert embedding.read_bytes() == whole
 
