@@ -58,8 +58,8 @@ def test_resolving_does_not_change_its_argument(params):
         (lambda p: p["mapper"].update(epohcs=3), r"mapper\.epohcs: unknown key; did you mean 'epochs'"),
         (lambda p: p.update(colour=1), r"colour: unknown key"),
         (
-            lambda p: p["presets"]["paper"]["render"].update(sample_per_pixel=3),
-            r"presets\.paper\.render\.sample_per_pixel: unknown key; did you mean 'samples_per_pixel'",
+            lambda p: p["presets"]["paper"]["render"].update(qualty="clip"),
+            r"presets\.paper\.render\.qualty: unknown key; did you mean 'quality'",
         ),
         (lambda p: p["presets"]["paper"]["mapper"].pop("epochs"), r"mapper\.epochs: missing"),
         (lambda p: p["mapper"].update(norm="batch"), r"mapper\.norm: 'batch' is not one of"),
