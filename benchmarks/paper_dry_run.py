@@ -140,8 +140,9 @@ def seconds_per_picture(params: dict) -> float:
     for preset in ("paper", "embedded"):
         path = ROOT / f"results/{preset}/speed.csv"
         if path.exists():
-            rows = read_csv(path, ["method", "resolution", "points", "points_per_second"])
-            ours = rows[(rows["method"] == "ours") & rows["points_per_second"].notna()]
+            rows = read_csv(path, ["method", "quality", "resolution", "points", "points_per_second"])
+            wanted = (rows["method"] == "ours") & (rows["quality"] == params["render"]["quality"])
+            ours = rows[wanted & rows["points_per_second"].notna()]
             row = ours.loc[ours["points_per_second"].idxmax()]
             scale = (params["render"]["resolution"] / row["resolution"]) ** 2
             print(f"Rendering as {path.relative_to(ROOT)} has it for {row['resolution']:.0f}² pixels.")
