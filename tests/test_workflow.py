@@ -45,9 +45,11 @@ def planned(project, *arguments):
 
 def test_every_deliverable_is_there(finished_project):
     results = finished_project.directory / RESULTS
-    for name in ("table1.csv", "table2.csv", "table3.csv", "summary.md"):
-        assert (results / "tables" / name).stat().st_size > 100
-    for name in ("speed", "zero_shot", "alignment", "loss_curves", "renders", "classes", "variants"):
+    extensions = ("table2_extended", "table2_pairs", "table3_extended", "per_corruption")
+    for name in ("table1", "table2", "table3", *extensions):
+        assert (results / f"tables/{name}.csv").stat().st_size > 100
+    plots = ["speed", "zero_shot", "corruptions", "alignment", "alignment_corruptions", "retrieval"]
+    for name in (*plots, "loss_curves", "renders", "classes", "variants"):
         assert read_png(results / f"plots/{name}.png").std() > 1
         assert (results / f"plots/{name}.svg").read_text().startswith("<?xml")
     hidden = {path.name for path in results.rglob(".*")}
@@ -66,7 +68,8 @@ def test_the_tables_say_what_made_them(finished_project):
     assert {"cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb"} <= set(first["variant"])
     assert set(second["model"]) == {"tiny-clip-patch8", "tiny-clip-patch16"}
     assert set(second["n"]) == {3}
-    assert third["mapper"].tolist() == ["zero", "mean", "median", "BASE", "LNORM", "RNORM"]
+    baselines = ["procrustes", "ridge", "reduced_rank", "lad", "linear_layer"]
+    assert third["mapper"].tolist() == ["zero", "mean", "median", *baselines, "BASE", "LNORM", "RNORM"]
     np.testing.assert_allclose(third["l1div_last"] * third["l1_last"], 1, rtol=0.2)
     assert "Not comparable with the paper" in (tables / "summary.md").read_text()
 
@@ -125,6 +128,8 @@ def test_the_paper_is_planned_without_its_data(project):
     plan = planned(project, "--config", "preset=paper")
     assert plan["render_class"] == 40
     assert plan["embed_images"] == 4
+    assert plan["train_points"] == 1
+    assert plan["fetch_archive"] == 2
     assert "train_clip" not in plan
 
 
@@ -191,6 +196,7 @@ def test_a_conda_environment_holds_what_its_scripts_import(environment):
         "learn": [],
         "report": [
             "import pointspider.clouds.procedural, pointspider.clouds.folder, pointspider.clouds.modelnet40c",
+            "import pointspider.clouds.modelnet40, pointspider.fetch",
             "import embreex, mapbox_earcut, shapely",
         ],
     }[environment]
