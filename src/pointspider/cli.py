@@ -141,7 +141,7 @@ def open_collection(project: Path, params: dict) -> Collection:
         InputError: the run is not finished, or one of its files is broken.
     """
     from pointspider.encoders.points import load_point_encoder
-    from pointspider.mapper.model import load_mapper
+    from pointspider.mapper.model import load_predictor
 
     results = project / "results" / params["preset"]
     points = params["encoders"]["points"]
@@ -154,7 +154,9 @@ def open_collection(project: Path, params: dict) -> Collection:
     if not paths:
         raise InputError(f"{results}: holds no embeddings; run `snakemake --cores all` first.")
     groups = [group.arrays for path in paths for group in read_hdf5(path).values()]
-    mapper = load_mapper(results / "mappers" / params["mapper"]["norm"] / f"seed_{seed}_last.safetensors")
+    mapper = load_predictor(
+        results / "mappers/objects" / params["mapper"]["norm"] / f"seed_{seed}_last.safetensors"
+    )
     return Collection(
         cloud_ids=[identity for arrays in groups for identity in arrays["cloud_id"]],
         mapped=mapper.predict(np.concatenate([arrays["global"] for arrays in groups])),

@@ -93,7 +93,7 @@ class TrainingResult:
         return int(self.test_loss.argmin()) + 1 if len(self.test_loss) else None
 
     def summary(self) -> dict[str, str | int | float | None]:
-        """A run of `pointspider.evaluate.alignment.alignment_records`, for JSON: no NaN, no wall time."""
+        """A run of `pointspider.evaluate.candidates.trained`, for JSON: no NaN, no wall time."""
         finished = self.diverged_at is None
         return {
             "norm": self.norm,
