@@ -9,8 +9,9 @@ from conftest import SCHEMA
 
 from pointspider.cli import main, open_collection
 from pointspider.clouds.files import read_clouds
+from pointspider.errors import InputError
 from pointspider.params import load
-from pointspider.storage import read_png
+from pointspider.storage import read_png, write_hdf5, write_json
 
 pytestmark = pytest.mark.workflow
 
@@ -60,6 +61,18 @@ def test_bad_input_ends_with_one_line(project_path, tmp_path):
 def test_a_run_that_is_not_finished_is_told(project):
     with pytest.raises(SystemExit, match="holds no embeddings; run `snakemake"):
         main(["--project", str(project.directory), "duplicates"])
+
+
+def test_a_mapper_that_diverged_is_not_searched_with(project):
+    params = params_of(project.directory)
+    results, seed = project.directory / "results/embedded", params["mapper"]["seeds"][0]
+    write_hdf5(results / "embeddings/points/cone.h5", [])
+    runs = [{"seed": seed + 1, "diverged_at": None}, {"seed": seed, "diverged_at": 7}]
+    write_json(results / "mappers/objects/layer/runs.json", runs)
+    with pytest.raises(
+        InputError, match=f"mappers/objects/layer: the mapper of seed {seed} diverged at epoch 7"
+    ):
+        open_collection(project.directory, params)
 
 
 def _aligned(project_path):

@@ -17,7 +17,7 @@ from pointspider.params import load
 from pointspider.remote import read_remotes
 from pointspider.search import duplicates, nearest
 from pointspider.seeding import generator
-from pointspider.storage import read_hdf5
+from pointspider.storage import read_hdf5, read_json
 
 SIZES = {"reference": 800, "clip": 224}  # pixels per side by quality: the reference's, most CLIPs'
 
@@ -138,7 +138,7 @@ def open_collection(project: Path, params: dict) -> Collection:
         params: resolved parameters.
 
     Raises:
-        InputError: the run is not finished, or one of its files is broken.
+        InputError: the run is not finished, its mapper diverged, or one of its files is broken.
     """
     from pointspider.encoders.points import load_point_encoder
     from pointspider.mapper.model import load_predictor
@@ -153,10 +153,15 @@ def open_collection(project: Path, params: dict) -> Collection:
     paths = sorted((results / "embeddings/points").glob("*.h5"))
     if not paths:
         raise InputError(f"{results}: holds no embeddings; run `snakemake --cores all` first.")
+    mappers = results / "mappers/objects" / params["mapper"]["norm"]
+    run = next((run for run in read_json(mappers / "runs.json") if run["seed"] == seed), {})
+    if epoch := run.get("diverged_at"):  # its weights may well be finite
+        raise InputError(
+            f"{mappers}: the mapper of seed {seed} diverged at epoch {epoch}; choose another mapper.norm or "
+            "lower mapper.learning_rate."
+        )
     groups = [group.arrays for path in paths for group in read_hdf5(path).values()]
-    mapper = load_predictor(
-        results / "mappers/objects" / params["mapper"]["norm"] / f"seed_{seed}_last.safetensors"
-    )
+    mapper = load_predictor(mappers / f"seed_{seed}_last.safetensors")
     return Collection(
         cloud_ids=[identity for arrays in groups for identity in arrays["cloud_id"]],
         mapped=mapper.predict(np.concatenate([arrays["global"] for arrays in groups])),
