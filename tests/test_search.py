@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pointspider.errors import InputError
-from pointspider.search import duplicates, nearest, text_search, unit_rows
+from pointspider.search import duplicates, nearest, unit_rows
 
 
 def brute_force(queries, gallery, k):
@@ -54,13 +54,6 @@ def test_ties_are_in_the_gallerys_order(chunk):
 def test_bad_searches_are_refused(queries, gallery, k, message):
     with pytest.raises(InputError, match=message):
         nearest(queries, gallery, k)
-
-
-def test_text_search_needs_the_projected_layer():
-    prompts, gallery = np.eye(3, dtype=np.float32), np.array([[1, 2, 3]], np.float32)
-    assert text_search(prompts, gallery, 1, "projected")[0].tolist() == [[0], [0], [0]]
-    with pytest.raises(InputError, match=r"image_embedding\.layer: 'pooled'.*'projected'"):
-        text_search(prompts, gallery, 1, "pooled")
 
 
 def groups_by_flooding(embeddings, threshold):

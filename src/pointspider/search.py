@@ -1,8 +1,8 @@
 """Search and de-duplicate point clouds in the image space, without rendering them.
 
-The selected mapper takes the point-cloud embeddings of a collection there once; clouds, images and, in the
-projected layer, texts are then compared by cosine similarity. Everything runs in chunks: the memory used does
-not grow with the square of the collection.
+The selected mapper takes the point-cloud embeddings of a collection there once; clouds and images are then
+compared by cosine similarity. Everything runs in chunks: the memory used does not grow with the square of the
+collection.
 """
 
 import numpy as np
@@ -10,6 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pointspider.errors import InputError
+from pointspider.evaluate.retrieval import directions
 
 
 def nearest(
@@ -45,29 +46,6 @@ def nearest(
         part = slice(start, start + chunk)
         indices[part], similarities[part] = _nearest(queries[part], gallery, k, chunk)
     return indices, similarities
-
-
-def text_search(
-    prompts: np.ndarray, gallery: np.ndarray, k: int, layer: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """`nearest` with prompt embeddings as queries, for a gallery that was mapped to the projected layer.
-
-    Args:
-        prompts: (Q, D) float32, of the CLIP model that the mapper was trained for.
-        gallery: (G, D) float32.
-        k: from 1 to G.
-        layer: `alignment.image_embedding.layer` that the mapper was trained for.
-
-    Raises:
-        InputError: the layer is not "projected", the only one in which texts and images are comparable (the
-            widths of others may agree by chance); or what `nearest` raises.
-    """
-    if layer != "projected":
-        raise InputError(
-            f"alignment.image_embedding.layer: '{layer}' holds no texts; choose 'projected' and train "
-            "the mapper again."
-        )
-    return nearest(prompts, gallery, k)
 
 
 def duplicates(embeddings: np.ndarray, threshold: float, chunk: int = 4096) -> list[np.ndarray]:
@@ -110,16 +88,14 @@ def unit_rows(values: np.ndarray, what: str) -> np.ndarray:
     Raises:
         InputError: naming `what`: no rows, or a row without a direction (zero, NaN or inf).
     """
-    values = np.asarray(values, dtype=np.float32)
     if values.ndim != 2 or not values.size:
         raise InputError(f"{what}: the shape is {values.shape}, not (rows, width) with at least one of each.")
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    broken = np.flatnonzero(~(np.isfinite(length) & (length > 0)))
+    broken = np.flatnonzero(~(np.isfinite(values).all(axis=1) & values.any(axis=1)))
     if len(broken):
         raise InputError(
             f"{what}: row {broken[0]} is zero, NaN or inf, so it has no direction. Embed it again."
         )
-    return values / length
+    return directions(values).astype(np.float32)
 
 
 def _nearest(queries: np.ndarray, gallery: np.ndarray, k: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
