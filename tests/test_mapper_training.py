@@ -282,6 +282,15 @@ def test_a_checkpoint_of_another_training_is_replaced(other, tmp_path):
     assert path.read_bytes() == before
 
 
+def test_a_checkpoint_of_another_machine_is_replaced(tmp_path, monkeypatch):
+    path = tmp_path / "seed_0.safetensors"
+    train(checkpoint=path)
+    steps = steps_taken(monkeypatch)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1000)
+    train(checkpoint=path)
+    assert len(steps) == 3, "equal bytes need as many threads"
+
+
 def test_a_diverged_training_stays_diverged_when_resumed(tmp_path):
     path = tmp_path / "seed_0.safetensors"
     first, again = (train(epochs=20, learning_rate=1e9, checkpoint=path) for _ in range(2))

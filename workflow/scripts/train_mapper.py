@@ -1,6 +1,8 @@
 """Train one kind of mapper with every seed; dvclive keeps the loss curves."""
 
+import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from dvclive import Live
@@ -35,3 +37,5 @@ with job(snakemake.log[0]):
         runs.append(result.summary())
     write_json(output.runs, runs)
     shutil.rmtree(params.checkpoints)
+    with suppress(OSError):  # other trainings' are still there
+        os.removedirs(Path(params.checkpoints).parent)

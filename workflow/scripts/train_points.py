@@ -1,5 +1,7 @@
-"""Train the point encoder on clean clouds, the encoder objects' or ModelNet40's; test it on the test objects'."""
+"""Train the point encoder on the encoder objects' clean clouds or ModelNet40's; test it on the test objects'."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +39,5 @@ with job(snakemake.log[0]):
     write_json(output.metrics, {"clean_test_accuracy": hits / len(labels), "n": len(labels)})
     save_point_encoder(output.weights, params.name, model)
     progress.unlink()
+    with suppress(OSError):  # other trainings' are still there
+        os.removedirs(progress.parent)

@@ -145,7 +145,10 @@ def train_mapper(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     precision = _precision(settings.precision, device)
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    training = fingerprint({"norm": norm, "seed": seed, "precision": precision, **asdict(settings)}, arrays)
+    # What decides the bytes of a training, beside its data
+    made_of = {"norm": norm, "seed": seed, **asdict(settings), "precision": precision, "device": device}
+    made_of |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    training = fingerprint(made_of, arrays)
     x_train, y_train, x_test, y_test = (
         torch.as_tensor(values, dtype=torch.float32, device=device) for values in arrays.values()
     )
