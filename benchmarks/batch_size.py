@@ -11,11 +11,12 @@ another. Written to `--out`:
     runs/<run>.json     one finished run: what was trained, what it reached
     curves/<run>.csv    its losses, epoch by epoch, as they come
     batch_size.csv      all finished runs
-    batch_size.png      all curves, a row of panels per width and learning rate, a column per variant
+    batch_size.png      all curves, a row of panels per width, a column per variant
 """
 
 import argparse
 import itertools
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ from pointspider.storage import read_csv, read_json, write_csv, write_json
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x_train, y_train, x_test, y_test
 
+#: The paper's, of Adam.
+LEARNING_RATE = 0.005
 #: Line styles of the constants in the figure.
 CONSTANTS = {"zero": ":", "median": "--"}
 
@@ -41,17 +44,14 @@ class Run:
     """One training of the grid."""
 
     base_width: int  # hidden layers are 2, 4, 8, 4 and 2 times this; the paper's is 1024
-    learning_rate: float
     epochs: int
     norm: str
     batch_size: int  # samples; as many as there are is one step per epoch
     seed: int
 
     def __str__(self) -> str:
-        return (
-            f"width{self.base_width}_rate{self.learning_rate:g}_epochs{self.epochs}"
-            f"_{LABELS[self.norm]}_batch{self.batch_size}_seed{self.seed}"
-        )
+        label = LABELS[self.norm]
+        return f"width{self.base_width}_epochs{self.epochs}_{label}_batch{self.batch_size}_seed{self.seed}"
 
 
 def read_embeddings(results: Path, model: str, layer: str) -> Split:
@@ -69,6 +69,7 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
     Returns:
         The run's settings and
 
+        - steps: of Adam, in all;
         - l1_last, l1_best, best_epoch, diverged_at: as in Table III, but l1_last even where it diverged;
         - spread: standard deviation over the test clouds of the last mapper's predictions, mean over the
           dimensions, in multiples of the images'; 0: it has collapsed to a constant;
@@ -77,7 +78,7 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
         - seconds: wall time.
     """
     _, y_train, x_test, y_test = embeddings
-    settings = Settings(run.epochs, run.learning_rate, run.batch_size, run.base_width, precision="fp32")
+    settings = Settings(run.epochs, LEARNING_RATE, run.batch_size, run.base_width, precision="fp32")
     curve.parent.mkdir(parents=True, exist_ok=True)
     with curve.open("w", buffering=1) as lines:
         lines.write("epoch,train,test\n")
@@ -90,6 +91,7 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
         )
     record = {
         **asdict(run),
+        "steps": run.epochs * math.ceil(len(y_train) / run.batch_size),
         "l1_last": float(result.test_loss[-1]) if result.best_epoch else None,
         "l1_best": float(result.test_loss.min()) if result.best_epoch else None,
         "best_epoch": result.best_epoch,
@@ -108,7 +110,7 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
 def collect(out: Path) -> pd.DataFrame:
     """All finished runs, sorted, with skill = 1 - L1 / L1(median) and L1DIV = 1 / L1 of the last epoch."""
     order = list(LABELS)
-    keys = ["base_width", "learning_rate", "epochs", "batch_size", "norm", "seed"]
+    keys = ["base_width", "epochs", "batch_size", "norm", "seed"]
     frame = pd.DataFrame([read_json(path) for path in sorted((out / "runs").glob("*.json"))])
     frame["l1div_last"] = 1 / frame["l1_last"]
     frame["skill_last"] = 1 - frame["l1_last"] / frame["median"]
@@ -120,24 +122,25 @@ def collect(out: Path) -> pd.DataFrame:
 
 @styled
 def plot(frame: pd.DataFrame, out: Path) -> Figure:
-    """Test loss by epoch: a row of panels per width and learning rate, a column per variant."""
-    rows = list(frame.groupby(["base_width", "learning_rate"]))
+    """Test loss by step of Adam: a row of panels per width, a column per variant."""
+    rows = list(frame.groupby("base_width"))
     sizes = sorted(frame["batch_size"].unique())
     colours = dict(zip(sizes, itertools.cycle([VERMILION, ORANGE, GREEN, BLUE]), strict=False))
-    figure = Figure(figsize=(WIDTH, 2.2 * len(rows) + 0.4), layout="constrained")
-    axes = figure.subplots(len(rows), len(LABELS), squeeze=False, sharey="row")
-    for line, ((width, rate), runs) in zip(axes, rows, strict=True):
+    figure = Figure(figsize=(WIDTH, 1.6 * len(rows) + 0.5), layout="constrained")
+    axes = figure.subplots(len(rows), len(LABELS), squeeze=False, sharex=True, sharey="row")
+    for line, (width, runs) in zip(axes, rows, strict=True):
         for panel, (norm, label) in zip(line, LABELS.items(), strict=True):
             for run in runs[runs["norm"] == norm].itertuples():
-                name = Run(width, rate, run.epochs, norm, run.batch_size, run.seed)
+                name = Run(width, run.epochs, norm, run.batch_size, run.seed)
                 curve = read_csv(out / f"curves/{name}.csv", ["epoch", "test"])
-                panel.plot(curve["epoch"], curve["test"], color=colours[run.batch_size], linewidth=0.8)
+                steps = curve["epoch"] * run.steps / run.epochs
+                panel.plot(steps, curve["test"], color=colours[run.batch_size], linewidth=0.8)
             for constant, dashes in CONSTANTS.items():
                 panel.axhline(runs[constant].iloc[0], color=GREY, linestyle=dashes, linewidth=1)
-            panel.set(xscale="log", yscale="log", title=f"{label}, width {width}, rate {rate:g}")
+            panel.set(xscale="log", yscale="log", title=f"{label}, width {width}")
         line[0].set_ylabel("test L1")
     for panel in axes[-1]:
-        panel.set_xlabel("epoch")
+        panel.set_xlabel("step of Adam")
     handles = [Line2D([], [], color=colours[size], label=f"batch {size}") for size in sizes]
     handles += [
         Line2D([], [], color=GREY, linestyle=dashes, label=name) for name, dashes in CONSTANTS.items()
@@ -161,9 +164,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--widths", nargs="+", default=[1024], type=int, help="base widths; the paper's is 1024"
     )
-    parser.add_argument(
-        "--rates", nargs="+", default=[0.005], type=float, help="learning rates; the paper's is 0.005"
-    )
     parser.add_argument("--epochs", default=1000, type=int, help="the paper's is 1000")
     parser.add_argument("--out", default=Path("benchmarks/out/batch_size"), type=Path)
     return parser.parse_args()
@@ -174,9 +174,9 @@ def main() -> None:
     embeddings = read_embeddings(arguments.results, arguments.model, arguments.layer)
     sizes = [size or len(embeddings[0]) for size in arguments.batch_sizes]
     # Seeds outermost: stopped early, the study has whole grids of fewer seeds
-    grid = itertools.product(arguments.seeds, arguments.widths, arguments.rates, sizes, arguments.norms)
-    for seed, width, rate, size, norm in grid:
-        run = Run(width, rate, arguments.epochs, norm, size, seed)
+    grid = itertools.product(arguments.seeds, arguments.widths, sizes, arguments.norms)
+    for seed, width, size, norm in grid:
+        run = Run(width, arguments.epochs, norm, size, seed)
         finished = arguments.out / f"runs/{run}.json"
         if not finished.exists():
             write_json(finished, train(run, embeddings, arguments.out / f"curves/{run}.csv"))
