@@ -3,8 +3,9 @@ import pytest
 from scipy.stats import qmc
 from test_render_renderer import torus, variant  # noqa: F401
 
+from pointspider.render.mask import Mask
 from pointspider.render.points import PointScene
-from pointspider.render.scene import place
+from pointspider.render.scene import FLOOR_HEIGHT, place
 
 SIZE = 64
 
@@ -21,7 +22,7 @@ def gather(variant):  # noqa: F811
 
 def show(gather, points, cloud):
     points.show(*place(cloud))
-    gather.prepare()
+    gather.prepare(np.flatnonzero(Mask(SIZE)(points.centres)[0]))
 
 
 @pytest.mark.parametrize("count", [100, 600, 20_000])
@@ -32,12 +33,13 @@ def test_no_bias_against_the_path_tracer(gather, count):
     points = gather._points
     show(gather, points, torus(count))
     expected = np.array(mi.render(points.scene, spp=256, seed=3)).reshape(-1, 9)
-    ours = gather.trace(np.arange(SIZE**2), 64)
+    ours = gather.trace(np.arange(SIZE**2), np.full(SIZE**2, 64))
     np.testing.assert_allclose(
         ours[:, 3:], expected[:, 3:], atol=0.12
     )  # albedo and normal: exact but for noise
     spheres = expected[:, 5:6].ravel() < 0.999  # blue albedo: the floor's is 1
-    shadow = ~spheres & (expected[:, :3].min(axis=1) < 0.95)
+    # Chosen by both, so that the noise of neither decides.
+    shadow = ~spheres & ((expected + ours)[:, :3].min(axis=1) / 2 < 0.95)
     for cells, tolerance in ((spheres, 0.015), (shadow, 0.02)):
         assert cells.sum() > 20
         difference = (ours - expected)[cells, :3].mean(axis=0)
@@ -62,8 +64,6 @@ def test_the_coat_is_mitsubas(gather):
 
 def test_irradiance_of_the_whole_light_is_lamberts(gather):
     """Lambert's formula for a polygon above the horizon: L / 2 * sum of angle * cos(edge normal, n), 1760."""
-    from dataclasses import replace
-
     import mitsuba as mi
 
     from pointspider.render.scene import LIGHT_HALF_WIDTH, LIGHT_ORIGIN, LIGHT_RADIANCE, axes_towards_scene
@@ -80,15 +80,24 @@ def test_irradiance_of_the_whole_light_is_lamberts(gather):
         for one, other in zip(sides, sides[1:] + sides[:1], strict=True):
             edge = np.cross(one, other)
             total += np.arccos(one @ other) * (edge / np.linalg.norm(edge)) @ normal
-        tile = gather._tiles()
-        surface = replace(
-            tile,
-            position=mi.Point3f(0),
-            normal=mi.Normal3f(normal.astype(np.float32)),
-            on_sphere=mi.Bool(True),
-        )
-        found = gather._unhidden_irradiance(surface, 4)
+        found = gather._light.irradiance(mi.Point3f(0), mi.Normal3f(normal.astype(np.float32)))
         assert found[0] == pytest.approx(LIGHT_RADIANCE / 2 * abs(total), rel=1e-4)
+
+
+def test_the_floors_unhidden_light_is_looked_up_right(gather):
+    import mitsuba as mi
+
+    place = np.random.default_rng(0).normal(size=(3, 500)).astype(np.float32) * [[1], [20], [0]]
+    position = mi.Point3f(place + np.float32([[0], [0], [FLOOR_HEIGHT]]))
+    expected = gather._light.irradiance(position, mi.Normal3f(0, 0, 1), gather._transmittance)
+    np.testing.assert_allclose(gather._unhidden_on_floor(position), expected, rtol=2e-3)
+
+
+def test_samples_may_differ_from_cell_to_cell(gather):
+    cells, samples = np.array([2000, 2001, 100]), np.array([4, 16, 1])
+    together = gather.trace(cells, samples)
+    for cell, count, found in zip(cells, samples, together, strict=True):
+        np.testing.assert_allclose(gather.trace(np.array([cell]), np.array([count]))[0], found, rtol=1e-5)
 
 
 def test_sobols_points_are_scipys(variant):  # noqa: F811

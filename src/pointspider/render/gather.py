@@ -12,7 +12,7 @@ position", 1992; Henrik Wann Jensen, "Global illumination using photon maps", 19
 
 - E is the irradiance of the light, a rectangle A of constant radiance: the integral over A of
   L cos(n) cos(light) / distance^2 * visibility. Its part without visibility is smooth and taken by
-  quadrature; one random shadow ray estimates what is hidden, as a control variate.
+  quadrature, of the floor beforehand; one random shadow ray estimates what is hidden, as a control variate.
 - The floor is Mitsuba's roughplastic: a diffuse base under a coat. The base's lobe is a product,
   f(i, o) = T(i) T(o), tabulated from the BSDF itself; E_T is the irradiance with T(i) in its integrand. The
   coat reflects like a slightly rough mirror, with Fresnel's share F.
@@ -26,6 +26,7 @@ shadowing between the microfacets of the coat, a smooth mirror where only gather
 Imports Dr.Jit; see the package.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import drjit as dr
@@ -39,18 +40,20 @@ from pointspider.render.scene import (
     FLOOR_HEIGHT,
     FLOOR_IOR,
     FLOOR_ROUGHNESS,
+    FLOOR_SCALE,
     LIGHT_HALF_WIDTH,
     LIGHT_ORIGIN,
     LIGHT_RADIANCE,
     RADIUS,
     axes_towards_scene,
-    project,
 )
 
 OFFSET = 1e-4  # by which rays start above a surface, in scene units
 MIRROR_SHARE = 0.4  # of the floor's reflected rays go to its coat, the others to its base
 TABLE = 256  # intervals of T over the cosine
-NODES, NODES_CACHED = 4, 3  # of the quadrature, per side of the light
+# Of Gauss and Legendre's quadrature on [0, 1], per side of the light: places and weights.
+NODES = [((x + 1) / 2, weight / 2) for x, weight in np.transpose(np.polynomial.legendre.leggauss(4)).tolist()]
+FLOOR_TABLE = 256  # per side, of the floor's unhidden light
 TILES = 48  # per side of the floor's cached square
 REACH = 1.25  # half-width of that square: beyond it, spheres hide or add nothing that shows
 TILE_RAYS = 16  # per tile of the floor
@@ -103,40 +106,40 @@ class FinalGather:
         self._light = _Light()
         self._coat = None
 
-    def prepare(self) -> None:
-        """Make the cache for the cloud that the scene shows."""
+    def prepare(self, cells: np.ndarray) -> None:
+        """Make the cache for the cloud that the scene shows.
+
+        Args:
+            cells: (n,) indices of those that show its spheres, through which the cache's rays go.
+        """
         points = self._points
         self._scene = points.scene
         self._sensor = points.scene.sensors()[0]
         if self._coat is None:
             self._coat = _coat_transmittance(points.shape("floor").bsdf())
+            self._floor_light = self._tabulate_floor()
+            dr.eval(self._coat, self._floor_light)
         # Opaque: a literal would be compiled into the kernels, and each cloud would compile its own.
         self._sphere_shape = dr.opaque(mi.UInt32, _registered(points.shape("points")))
         self._floor_shape = dr.opaque(mi.UInt32, _registered(points.shape("floor")))
         self._centres, self._colours = (_padded(array) for array in (points.centres, points.colours))
-        self._fill_cache()
+        self._fill_cache(mi.UInt32(np.uint32(cells)))
 
-    def trace(self, cells: np.ndarray, samples: int) -> np.ndarray:
+    def trace(self, cells: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Radiance, albedo and normal of cells.
 
         Args:
             cells: (n,) indices into the picture's grid, row by row.
-            samples: of each cell.
+            samples: (n,) of each cell.
 
         Returns:
             (n, 9) float32, means over the cells' squares.
         """
-        if len(cells) == 0:  # Dr.Jit's arrays cannot be empty
-            return np.empty((0, 9), np.float32)
-        size = self._points.size
-        column, row = cells % size, cells // size
-        sums = self._trace(
-            mi.Point2f(column.astype(np.float32), row.astype(np.float32)),
-            mi.UInt32(morton(column, row)),
-            dr.opaque(mi.UInt32, samples),
-        )
+        column, row = np.float32(cells % self._points.size), np.float32(cells // self._points.size)
+        order = mi.UInt32(morton(column, row))
+        sums = self._trace(mi.Point2f(column, row), order, mi.UInt32(np.uint32(samples)))
         dr.eval(sums)
-        return np.stack([np.array(channel) for group in sums for channel in group], axis=1) / samples
+        return np.stack([np.array(channel) for group in sums for channel in group], axis=1) / samples[:, None]
 
     @dr.syntax
     def _trace(self, corner: "mi.Point2f", order: "mi.UInt32", samples: "mi.UInt32"):
@@ -157,11 +160,14 @@ class FinalGather:
     def _look(self, position: "mi.Point2f") -> Surface:
         """What the camera sees at positions in units of cells."""
         ray, _ = self._sensor.sample_ray(0, 0, position / self._points.size, mi.Point2f(0.5))
-        return self._meet(ray.o, ray.d, True)
+        return self._meet(ray.o, ray.d, True, coherent=True)
 
-    def _meet(self, origin: "mi.Point3f", direction: "mi.Vector3f", active: "mi.Bool") -> Surface:
+    def _meet(
+        self, origin: "mi.Point3f", direction: "mi.Vector3f", active: "mi.Bool", coherent: bool = False
+    ) -> Surface:
         """What rays meet first. The light itself counts as nothing: it is sampled, never met."""
-        hit = self._scene.ray_intersect_preliminary(mi.Ray3f(origin, direction), active=active)
+        ray = mi.Ray3f(origin, direction)
+        hit = self._scene.ray_intersect_preliminary(ray, coherent=coherent, active=active)
         shape = dr.reinterpret_array(mi.UInt32, hit.shape)
         on_sphere = active & hit.is_valid() & (shape == self._sphere_shape)
         on_floor = active & hit.is_valid() & (shape == self._floor_shape)
@@ -215,17 +221,26 @@ class FinalGather:
         part, direction, distance = self._from_light(surface, u)
         ray = mi.Ray3f(surface.start(), direction, distance * (1 - OFFSET), 0, [])
         hidden = self._scene.ray_test(ray, active=active & (part > 0))
-        return self._unhidden_irradiance(surface, NODES) - dr.select(hidden, part, 0)
+        return self._unhidden_irradiance(surface) - dr.select(hidden, part, 0)
 
-    def _unhidden_irradiance(self, surface: Surface, nodes: int) -> "mi.Float":
-        """E or E_T if nothing stood in the way, by Gauss-Legendre quadrature with `nodes` x `nodes` nodes."""
-        places, weights = (array.tolist() for array in np.polynomial.legendre.leggauss(nodes))  # on [-1, 1]
-        total = mi.Float(0)
-        for x, weight_x in zip(places, weights, strict=True):
-            for y, weight_y in zip(places, weights, strict=True):
-                part, _, _ = self._from_light(surface, mi.Point2f(x + 1, y + 1) / 2)
-                total += weight_x * weight_y / 4 * part
-        return total
+    def _unhidden_irradiance(self, surface: Surface) -> "mi.Float":
+        """E or E_T if nothing stood in the way: on the floor it depends on the place alone."""
+        on_sphere = self._light.irradiance(surface.position, surface.normal)
+        return dr.select(surface.on_sphere, on_sphere, self._unhidden_on_floor(surface.position))
+
+    def _unhidden_on_floor(self, position: "mi.Point3f") -> "mi.Float":
+        """E_T of the floor if nothing stood on it, looked up."""
+        x, y = (dr.copysign(dr.sqrt(dr.abs(c) / FLOOR_SCALE[0]), c) for c in (position.x, position.y))
+        place = (mi.Point2f(x, y) + 1) / 2 * (FLOOR_TABLE - 1)
+        return _interpolated(mi.Float, self._floor_light, FLOOR_TABLE, place)
+
+    def _tabulate_floor(self) -> "mi.Float":
+        """E_T of the bare floor, (FLOOR_TABLE ** 2,), on a grid that is finer in the middle."""
+        u = dr.linspace(mi.Float, -1, 1, FLOOR_TABLE)
+        side = FLOOR_SCALE[0] * u * dr.abs(u)
+        y, x = dr.meshgrid(side, side, indexing="ij")
+        position, up = mi.Point3f(x, y, FLOOR_HEIGHT), mi.Normal3f(0, 0, 1)
+        return self._light.irradiance(position, up, self._transmittance)
 
     def _from_light(self, surface: Surface, u: "mi.Point2f"):
         """The integrand of E or E_T at `u` on the light, over the density of `u`; direction and distance."""
@@ -248,7 +263,7 @@ class FinalGather:
 
         visible, from_spheres = self._cached_tile(met)
         cosine = -met.direction.z
-        base = visible * self._unhidden_irradiance(met, NODES_CACHED) + from_spheres
+        base = visible * self._unhidden_on_floor(met.position) + from_spheres
         mirrored = mi.Vector3f(met.direction.x, met.direction.y, cosine)
         light = dr.select(self._light.met_by(met.position, mirrored), LIGHT_RADIANCE * visible, 0)
         floor = self._transmittance(cosine) * base + _fresnel(cosine) * light
@@ -263,20 +278,14 @@ class FinalGather:
         """The floor's visible share of the light and the irradiance E_T from spheres, interpolated."""
         place = (mi.Point2f(met.position.x, met.position.y) / REACH + 1) * (TILES / 2) - 0.5
         inside = met.on_floor & dr.all((place > 0) & (place < TILES - 1))
-        corner = mi.Point2u(dr.clip(place, 0, TILES - 2))
-        tile = corner.y * TILES + corner.x
-        low_left, low_right, high_left, high_right = (
-            dr.gather(mi.Vector4f, self._tile_light, tile + step, inside) for step in (0, 1, TILES, TILES + 1)
-        )
-        across, along = place - mi.Point2f(corner)
-        light = dr.lerp(dr.lerp(low_left, low_right, across), dr.lerp(high_left, high_right, across), along)
+        light = _interpolated(mi.Vector4f, self._tile_light, TILES, place)
         return dr.select(inside, light.x, 1), dr.select(inside, mi.Color3f(light.y, light.z, light.w), 0)
 
-    def _fill_cache(self) -> None:
+    def _fill_cache(self, cells: "mi.UInt32") -> None:
         """Put points where reflections end that the picture and the floor send; let light go among them."""
         tiles = self._tiles()
         from_tiles = self._scatter(tiles, CACHE_TILE_REFLECTION)
-        from_seen = self._scatter(self._seen(), CACHE_REFLECTION)
+        from_seen = self._scatter(self._seen(cells), CACHE_REFLECTION)
         visible = self._visible_light(tiles)
         dr.eval(from_seen, from_tiles, visible)
         points, first = self._cache_points([from_seen, from_tiles])
@@ -298,13 +307,14 @@ class FinalGather:
             self._tile_light = dr.ravel(mi.Vector4f(visible, *means))
             dr.eval(self._sphere_light, self._tile_light)
 
-    def _seen(self) -> Surface:
-        """What the camera sees at random places of the part of the picture that holds spheres."""
+    def _seen(self, cells: "mi.UInt32") -> Surface:
+        """What the camera sees at random places in cells."""
         count = min(self._cache_rays * len(self._points.centres), MAX_CACHE_RAYS)
-        places, _ = project(self._points.centres)
-        low, high = (dr.opaque(mi.Point2f, corner.tolist()) for corner in (places.min(0), places.max(0)))
-        u = self._random(dr.arange(mi.UInt32, count), CACHE_PIXEL)
-        return self._look(dr.lerp(low, high, u) * self._points.size)
+        index = dr.arange(mi.UInt32, count)
+        among = dr.opaque(mi.Float, dr.width(cells) / count)
+        cell = dr.gather(mi.UInt32, cells, mi.UInt32((mi.Float(index) + 0.5) * among))
+        corner = mi.Point2f(cell % self._points.size, cell // self._points.size)
+        return self._look(corner + self._random(index, CACHE_PIXEL))
 
     def _tiles(self) -> Surface:
         """Random places on the floor, `TILE_RAYS` in each tile, tile by tile."""
@@ -400,6 +410,20 @@ class _Light:
         cosines = dr.maximum(dr.dot(normal, direction), 0) * dr.maximum(-dr.dot(self._normal, direction), 0)
         return self._power * cosines / dr.square(distance), direction, distance
 
+    def irradiance(
+        self,
+        position: "mi.Point3f",
+        normal: "mi.Normal3f",
+        through: Callable[["mi.Float"], "mi.Float"] = lambda cosine: 1,
+    ) -> "mi.Float":
+        """E if nothing stood in the way, by quadrature; E_T with T as `through`."""
+        total = mi.Float(0)
+        for x, weight_x in NODES:
+            for y, weight_y in NODES:
+                part, direction, _ = self.sample(position, normal, mi.Point2f(x, y))
+                total += weight_x * weight_y * part * through(dr.dot(normal, direction))
+        return total
+
     def met_by(self, origin: "mi.Point3f", direction: "mi.Vector3f") -> "mi.Bool":
         """Whether rays would meet the rectangle if nothing stood in the way."""
         distance = dr.dot(self._centre - origin, self._normal) / dr.dot(direction, self._normal)
@@ -444,6 +468,17 @@ def _fresnel(cosine: "mi.Float") -> "mi.Float":
 def _cosine_direction(normal: "mi.Normal3f", u: "mi.Point2f") -> "mi.Vector3f":
     """Directions about normals, of density cos / pi."""
     return mi.Frame3f(normal).to_world(mi.warp.square_to_cosine_hemisphere(u))
+
+
+def _interpolated(kind: type, table: "mi.Float", size: int, place: "mi.Point2f"):
+    """Values of `kind` at places, in units of nodes, between the nodes of a `size` x `size` table."""
+    corner = mi.Point2u(dr.clip(place, 0, size - 2))
+    first = corner.y * size + corner.x
+    low_left, low_right, high_left, high_right = (
+        dr.gather(kind, table, first + step) for step in (0, 1, size, size + 1)
+    )
+    across, along = place - mi.Point2f(corner)
+    return dr.lerp(dr.lerp(low_left, low_right, across), dr.lerp(high_left, high_right, across), along)
 
 
 def _homogeneous(vector: "mi.Normal3f") -> "mi.Vector4f":

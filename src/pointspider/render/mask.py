@@ -54,14 +54,14 @@ class Mask:
     def _hidden_light(self, centres: np.ndarray) -> np.ndarray:
         """The share of the light that spheres hide from each floor tile, (TILES ** 2,), rather too much."""
         lamps = _light_points()[:, None]  # (L, 1, 3)
-        dark = np.zeros((len(lamps), TILES + 1, TILES + 1), bool)  # at the corners of tiles
+        # At the corners of tiles; what falls outside is put on a rim.
+        dark = np.zeros((len(lamps), TILES + 3, TILES + 3), bool)
         for batch in _batches(centres):
             stretch = (lamps[..., 2:] - FLOOR_HEIGHT) / (lamps[..., 2:] - batch[:, 2:])
             shadows = lamps[..., :2] + stretch * (batch[:, :2] - lamps[..., :2])  # (L, n, 2)
-            corner = np.rint((shadows / REACH + 1) / 2 * TILES).astype(int)
-            lamp, point = np.nonzero(_within(corner, TILES + 1).all(axis=-1))
-            column, row = corner[lamp, point].T
-            dark[lamp, row, column] = True
+            corner = np.rint((shadows / REACH + 1) / 2 * TILES).clip(-1, TILES + 1).astype(int) + 1
+            dark[np.arange(len(lamps))[:, None], corner[..., 1], corner[..., 0]] = True
+        dark = dark[:, 1:-1, 1:-1]
         around = dark[:, 1:, 1:] | dark[:, 1:, :-1] | dark[:, :-1, 1:] | dark[:, :-1, :-1]  # up to four tiles
         return around.mean(axis=0).ravel()
 

@@ -71,7 +71,7 @@ QUALITIES = {
         cells_per_picture=192,
         sphere_samples=16,
         floor_samples=8,
-        cache_rays=64,
+        cache_rays=32,
         near=1,
         denoiser="fast",
         pixel_filter=False,
@@ -186,12 +186,15 @@ class Renderer:
             from pointspider.render.path import trace_window
 
             return trace_window(self._points, window, self._quality.sphere_samples, self.settings.seed)
-        self._gather.prepare()
-        features = np.zeros((*traced.shape, 9), np.float32)
-        shadows = traced & ~discs
-        features[discs] = self._gather.trace(np.flatnonzero(discs), self._quality.sphere_samples)
-        features[shadows] = self._gather.trace(np.flatnonzero(shadows), self._quality.floor_samples)
-        return features[window]
+        spheres, floor = np.flatnonzero(discs), np.flatnonzero(traced & ~discs)
+        cells = np.concatenate([spheres, floor])
+        samples = np.repeat(
+            [self._quality.sphere_samples, self._quality.floor_samples], [len(spheres), len(floor)]
+        )
+        self._gather.prepare(spheres)
+        features = np.zeros((traced.size, 9), np.float32)
+        features[cells] = self._gather.trace(cells, samples)
+        return features.reshape(*traced.shape, 9)[window]
 
     def _denoise(self, features: np.ndarray) -> np.ndarray:
         """(h, w, 9) radiance, albedo and normal to radiance (h, w, 3), float32."""
