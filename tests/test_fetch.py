@@ -129,7 +129,7 @@ def test_a_dropped_connection_is_resumed_where_it_ended(server, tmp_path, length
 
 def test_a_later_run_goes_on_where_an_earlier_one_was_killed(server, tmp_path):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/.clouds.bin.part").write_bytes(CONTENT[:1000])
+    fetch._part(tmp_path / "data/clouds.bin", server.url("a")).write_bytes(CONTENT[:1000])
     server.files["a"] = CONTENT
     provide(remote(server, "a"), tmp_path)
     assert (tmp_path / "data/clouds.bin").read_bytes() == CONTENT
@@ -145,7 +145,7 @@ def test_a_server_without_ranges_sends_all_again(server, tmp_path):
 
 def test_a_part_longer_than_the_file_is_thrown_away(server, tmp_path):
     (tmp_path / "data").mkdir()
-    (tmp_path / "data/.clouds.bin.part").write_bytes(CONTENT + b"more")
+    fetch._part(tmp_path / "data/clouds.bin", server.url("a")).write_bytes(CONTENT + b"more")
     server.files["a"] = CONTENT
     provide(remote(server, "a"), tmp_path)
     assert (tmp_path / "data/clouds.bin").read_bytes() == CONTENT
@@ -195,6 +195,44 @@ def test_a_server_that_never_gets_further_is_given_up(server, tmp_path):
     assert not (tmp_path / "data/clouds.bin").exists()
 
 
+def test_a_server_without_ranges_that_drops_here_and_there_is_given_up(server, tmp_path):
+    """More bytes than before count as progress only if they are more than ever."""
+    server.files["a"], server.ranges = CONTENT, False
+    server.drops = [200_000, 100_000] * 50
+    with pytest.raises(InputError, match="could not be fetched"):
+        provide(remote(server, "a"), tmp_path)
+    assert len(server.asked) == fetch.ATTEMPTS
+
+
+def test_a_short_file_of_untold_length_is_given_up(server, tmp_path):
+    """The end of it and the 416 for what lies beyond take turns."""
+    server.files["a"], server.lengths = CONTENT[:1000], False
+    with pytest.raises(InputError, match="could not be fetched"):
+        provide(remote(server, "a"), tmp_path)
+    assert len(server.asked) == fetch.ATTEMPTS
+
+
+def test_what_a_bad_server_left_does_not_spoil_the_mirror(server, tmp_path):
+    server.files |= {"a": b"x" * len(CONTENT), "b": CONTENT}
+    server.drops = [1_000_000] + [0] * (fetch.ATTEMPTS - 1)
+    provide(remote(server, "a", "b"), tmp_path)
+    assert (tmp_path / "data/clouds.bin").read_bytes() == CONTENT
+    assert server.asked[-1] == ("b", None)
+    assert hidden(tmp_path) == []
+
+
+def test_a_file_put_in_place_by_hand_is_verified(server, tmp_path):
+    path = tmp_path / "data/clouds.bin"
+    path.parent.mkdir()
+    path.write_bytes(CONTENT)
+    provide(remote(server), tmp_path)
+    path.write_bytes(b"another")
+    with pytest.raises(InputError, match=r"clouds\.bin: is not clouds\.bin of release 1 .*delete it"):
+        provide(remote(server), tmp_path)
+    provide(remote(server, checksum=""), tmp_path)
+    assert path.read_bytes() == b"another"
+
+
 def test_offline_the_error_says_which_file_from_where_and_where_to_put_it(server, tmp_path, monkeypatch):
     def offline(*_, **__):
         raise requests.ConnectionError("Name or service not known")
@@ -231,7 +269,8 @@ def test_a_full_disk_is_told_and_what_is_there_is_kept(server, tmp_path, monkeyp
     monkeypatch.setattr(Path, "open", lambda path, mode="r": Full(opened(path, mode)))
     with pytest.raises(InputError, match=r"data: the disk is full \([\d,]+ bytes free\)"):
         provide(remote(server, "a"), tmp_path)
-    assert [path.name for path in (tmp_path / "data").iterdir()] == [".clouds.bin.part"]
+    part = fetch._part(tmp_path / "data/clouds.bin", server.url("a"))
+    assert list((tmp_path / "data").iterdir()) == [part]
     monkeypatch.undo()
     provide(remote(server, "a"), tmp_path)
     assert server.asked[-1] == ("a", f"bytes={fetch.CHUNK}-")
@@ -440,3 +479,10 @@ def test_a_broken_table_is_named(tmp_path, content):
         assert read_remotes(path) == {}
     with pytest.raises(InputError, match=r"none\.csv: cannot be read"):
         read_remotes(tmp_path / "none.csv")
+
+
+def test_an_archive_without_a_limit_is_refused(tmp_path):
+    table = (ROOT / "data/sources.csv").read_text().replace(",5000000000,", ",,")
+    (tmp_path / "sources.csv").write_text(table)
+    with pytest.raises(InputError, match=r"sources\.csv: modelnet40_c: an archive needs an unpacked_limit"):
+        read_remotes(tmp_path / "sources.csv")

@@ -5,6 +5,7 @@ bounds on what an archive unpacks to.
 """
 
 import errno
+import hashlib
 import os
 import shutil
 import stat
@@ -20,7 +21,7 @@ import requests
 from tqdm import tqdm
 
 from pointspider.errors import InputError
-from pointspider.remote import Remote
+from pointspider.remote import Remote, verify
 
 #: Failures in a row, without a byte gained, after which a URL is given up.
 ATTEMPTS = 5
@@ -33,7 +34,7 @@ CHUNK = 1 << 16
 
 
 def provide(remote: Remote, root: Path) -> None:
-    """Put a remote file in place, an archive with its unpacked folder. What is there already is kept.
+    """Put a remote file in place, an archive with its unpacked folder; a folder that is there is kept.
 
     Args:
         remote: the file.
@@ -43,10 +44,10 @@ def provide(remote: Remote, root: Path) -> None:
         InputError: it cannot be fetched, fails its checksum or does not fit the disk; its archive is broken.
     """
     place, path = root / remote.place, root / remote.path
-    if place.exists():
+    if place.is_dir():
         return
-    if remote.is_archive and path.exists() and not _matches(path, remote.checksum):
-        raise InputError(f"{path}: is not {_identity(remote)}; delete it, or put the right file there.")
+    if path.exists():
+        verify(remote, path)
     with _disk_space(path.parent):
         if not path.exists():
             _fetch(remote, path)
@@ -63,27 +64,24 @@ def _fetch(remote: Remote, path: Path) -> None:
         )
     problems = []
     for url in remote.urls:
-        download = _Download(path.with_name(f".{path.name}.part"), remote.bytes)
+        download = _Download(_part(path, url), remote.bytes)
         try:
             pooch.retrieve(url, remote.checksum, fname=path.name, path=path.parent, downloader=download)
         except (requests.RequestException, ValueError) as error:  # pooch: ValueError for a wrong checksum
             problems.append(f"{url}: {error}")
         else:
+            for other in remote.urls:
+                _part(path, other).unlink(missing_ok=True)
             return
     raise InputError(
         f"{path}: could not be fetched:\n  " + "\n  ".join(problems) + f"\nWithout a network here, get "
-        f"{_identity(remote)} elsewhere, put it at {path.resolve()} and run again."
+        f"{remote.identity} elsewhere, put it at {path.resolve()} and run again."
     )
 
 
-def _identity(remote: Remote) -> str:
-    size = f"{remote.bytes:,} bytes, " if remote.bytes else ""
-    return f"{PurePosixPath(remote.path).name} of {remote.version} ({size}{remote.checksum})"
-
-
-def _matches(path: Path, checksum: str) -> bool:
-    algorithm, _, digest = checksum.partition(":")
-    return pooch.file_hash(str(path), alg=algorithm) == digest
+def _part(path: Path, url: str) -> Path:
+    """Where an unfinished download lies: each URL's own, for what one sends may not be what another does."""
+    return path.with_name(f".{path.name}.{hashlib.md5(url.encode()).hexdigest()[:8]}.part")
 
 
 @contextmanager
@@ -108,14 +106,14 @@ class _Download:
         self.part, self.size = part, size
 
     def __call__(self, url: str, output_file: str, _: object) -> None:
-        failures = 0
+        failures, best = 0, self._have()
         while True:
-            before = self._have()
             try:
                 self._stream(url)
                 break
             except requests.RequestException as error:
-                failures = failures + 1 if self._have() == before else 1
+                failures = 1 if self._have() > best else failures + 1
+                best = max(best, self._have())
                 if failures == ATTEMPTS or not _may_pass(error):
                     raise
                 time.sleep(BACK_OFF * 2 ** (failures - 1))
@@ -141,8 +139,14 @@ class _Download:
             total = have + int(length) if length else self.size
             if self.size and total != self.size:
                 raise ValueError(f"the file there has {total:,} bytes, not {self.size:,}")
-            name = self.part.name.removeprefix(".").removesuffix(".part")
-            bar = tqdm(total=total, initial=have, desc=name, unit="B", unit_scale=True, disable=None)
+            bar = tqdm(
+                total=total,
+                initial=have,
+                desc=self.part.name.rsplit(".", 2)[0][1:],
+                unit="B",
+                unit_scale=True,
+                disable=None,
+            )
             with bar, self.part.open("ab" if have else "wb") as file:
                 for chunk in response.iter_content(CHUNK):
                     file.write(chunk)
