@@ -115,7 +115,7 @@ def test_every_task_is_measured_and_dead_variants_told():
     assert rows[0] == Measurement("cuda_ad_rgb", "", "reference", "", 64, 32, reason="no driver")
     assert rows[3].reason == "aborted by signal 6"
     reference, same, clip = rows[6:]
-    assert (reference.resolution, reference.samples_per_pixel, reference.pictures) == (64, 32, 4)
+    assert (reference.resolution, reference.samples_per_pixel, reference.pictures) == (64, 32, 2)
     assert (same.resolution, same.samples_per_pixel) == (64, 64)
     assert (clip.resolution, clip.samples_per_pixel) == (16, 12 * 12 * 16)
     assert clip.pictures % 2 == 0
@@ -128,6 +128,8 @@ def test_every_task_is_measured_and_dead_variants_told():
         assert row.worst_psnr_db <= row.psnr_db
     assert same.psnr_db > reference.psnr_db
     assert clip.psnr_db > 40
+    assert clip.psnr_to_reference_db < clip.psnr_db  # the reference's noise is in it
+    assert reference.mean_abs_error is None
     assert clip.mean_abs_error < 0.7
 
 
@@ -195,3 +197,11 @@ def test_psnr_to_converged_leaves_the_references_noise_out():
     assert psnr_to_converged(image, noisy) == pytest.approx(expected, abs=0.3)
     assert similarity(image, noisy[0])[0] < expected - 9
     assert psnr_to_converged(noisy[0], np.stack([noisy[0], noisy[1]])) == np.inf
+
+
+def test_the_references_own_noise_is_told_from_that_of_a_picture_of_fewer_samples():
+    rng = np.random.default_rng(0)
+    picture, check = (
+        np.rint(120 + rng.normal(scale=scale, size=(200, 200, 3))).astype(np.uint8) for scale in (5, 10)
+    )
+    assert speed._psnr_of_noise(picture, check) == pytest.approx(20 * np.log10(255 / 5), abs=0.1)

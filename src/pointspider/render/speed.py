@@ -24,6 +24,7 @@ from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.render.variants import Variant, activate, device_name, failure, run_child
 
 REFERENCE, OURS = "reference", "ours"  # methods
+CHECK_SHARE = 4  # the reference's second picture, which tells noise from error, takes a fourth of the samples
 MIN_SECONDS = 1.0  # ours takes as little as 0.1 s per cloud: one round over a few clouds would be noise
 
 
@@ -54,16 +55,16 @@ class Measurement:
         variant, device: what rendered, on what; no device where nothing was measured.
         method, quality, resolution, samples_per_pixel: the task.
         clouds, points: different clouds timed after the first, and points of each.
-        pictures: timed; by the reference two of each cloud, by ours as many rounds as fill `MIN_SECONDS`.
+        pictures: timed; by the reference one of each cloud, by ours as many rounds as fill `MIN_SECONDS`.
         points_per_second: points of the timed pictures / their wall seconds.
         first_image_seconds: wall seconds of the process's first picture, with an empty kernel cache on disk:
             loading plugins, building the scene and compiling kernels is in it; starting Python, importing
             Mitsuba and initialising the variant is not.
         cpu_seconds_per_cloud: of a timed picture, all threads together.
         psnr_db, worst_psnr_db: to the converged picture, reduced to the task's size; median and least over
-            the clouds; see `psnr_to_converged`. The reference's is that of one of its two pictures.
-        mean_abs_error: 8-bit levels to the mean of the reference's two pictures, the reference's between
-            the two; median over the clouds.
+            the clouds; see `psnr_to_converged`.
+        psnr_to_reference_db, mean_abs_error: to the reference's picture, reduced, in dB and in 8-bit levels;
+            medians over the clouds. They hold the reference's noise; nothing for the reference itself.
         reason: why the variant could not be measured.
     """
 
@@ -81,6 +82,7 @@ class Measurement:
     cpu_seconds_per_cloud: float | None = None
     psnr_db: float | None = None
     worst_psnr_db: float | None = None
+    psnr_to_reference_db: float | None = None
     mean_abs_error: float | None = None
     reason: str = ""
 
@@ -146,6 +148,14 @@ def psnr_to_converged(image: np.ndarray, references: np.ndarray) -> float:
     return _decibels(max(np.mean(errors[0] * errors[1]), 0))
 
 
+def _psnr_of_noise(picture: np.ndarray, check: np.ndarray) -> float:
+    """PSNR in dB of the reference's own picture to what it converges to, by its second picture.
+
+    Variances go with 1 / samples: of the squared difference, 1 part in 1 + CHECK_SHARE is the first's.
+    """
+    return similarity(picture, check)[0] + float(10 * np.log10(1 + CHECK_SHARE))
+
+
 def _decibels(squared_error: float) -> float:
     return float(10 * np.log10(255**2 / squared_error)) if squared_error else np.inf
 
@@ -173,21 +183,19 @@ def _measure_variant(
 
 def _compared(row: Measurement, pictures: np.ndarray, references: np.ndarray) -> Measurement:
     """`row` with how alike its `pictures`, (k, H, W, 3), and `references`, (k, 2, H', W', 3), are."""
-    likeness = []
-    for picture, (first, second) in zip(pictures, references, strict=True):
-        reduced = np.stack([_reduce(image, len(picture)) for image in (first, second)])
-        if row.method == REFERENCE:  # a picture of independent noise: half the squared difference is its own
-            psnr, error = similarity(*reduced)
-            likeness.append((psnr + 10 * np.log10(2), error))
-        else:
-            error = np.abs(picture - reduced.mean(axis=0)).mean()
-            likeness.append((psnr_to_converged(picture, reduced), float(error)))
-    psnr, errors = zip(*likeness, strict=True)
+    if row.method == REFERENCE:
+        psnr = [_psnr_of_noise(*two) for two in references]
+        return replace(row, psnr_db=float(np.median(psnr)), worst_psnr_db=min(psnr))
+    reduced = [np.stack([_reduce(image, row.resolution) for image in two]) for two in references]
+    psnr = [psnr_to_converged(*each) for each in zip(pictures, reduced, strict=True)]
+    likeness = [similarity(picture, first) for picture, (first, _) in zip(pictures, reduced, strict=True)]
+    psnr_to_reference, error = np.median(likeness, axis=0)
     return replace(
         row,
         psnr_db=float(np.median(psnr)),
         worst_psnr_db=min(psnr),
-        mean_abs_error=float(np.median(errors)),
+        psnr_to_reference_db=float(psnr_to_reference),
+        mean_abs_error=float(error),
     )
 
 
@@ -223,16 +231,18 @@ def _measure(
     activate(variant, threads)
     start = time.perf_counter()
     render = _renderer(task)
-    render(clouds[0], task.seed)
+    render(clouds[0])
     first_image_seconds = time.perf_counter() - start
 
-    seeds = [task.seed, task.seed + 1] if task.method == REFERENCE else [task.seed]
     pictures, seconds, start, start_cpu = 0, 0.0, time.perf_counter(), _cpu_seconds()
     while not pictures or (task.method == OURS and seconds < MIN_SECONDS):
-        images = np.stack([[render(cloud, seed) for seed in seeds] for cloud in clouds[1:]])
-        pictures += len(clouds[1:]) * len(seeds)
+        images = np.stack([[render(cloud)] for cloud in clouds[1:]])
+        pictures += len(images)
         seconds = time.perf_counter() - start
     cpu_seconds = _cpu_seconds() - start_cpu
+    if task.method == REFERENCE:
+        render = _renderer(_check(task))
+        images = np.concatenate([images, np.stack([[render(cloud)] for cloud in clouds[1:]])], axis=1)
     row = replace(
         _unmeasured(variant.name, task, device_name(variant.name)),
         clouds=len(images),
@@ -245,12 +255,17 @@ def _measure(
     return row, images
 
 
-def _renderer(task: Task) -> Callable[[np.ndarray, int], np.ndarray]:
-    """What makes a picture (H, W, 3) of a cloud (N, 3) and a seed; ours has the task's seed."""
+def _renderer(task: Task) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes a picture (H, W, 3) of a cloud (N, 3)."""
     if task.method == OURS:
         renderer = Renderer(RenderSettings(task.resolution, task.quality, task.seed))
-        return lambda cloud, seed: renderer.render(cloud[None])[0]
-    return lambda cloud, seed: render_reference(cloud, task.resolution, task.samples_per_pixel, seed)
+        return lambda cloud: renderer.render(cloud[None])[0]
+    return lambda cloud: render_reference(cloud, task.resolution, task.samples_per_pixel, task.seed)
+
+
+def _check(task: Task) -> Task:
+    """The reference's second picture: of other samples, and fewer."""
+    return replace(task, samples_per_pixel=-(-task.samples_per_pixel // CHECK_SHARE), seed=task.seed + 1)
 
 
 def _cpu_seconds() -> float:
