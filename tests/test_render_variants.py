@@ -202,6 +202,7 @@ def test_psnr_to_converged_leaves_the_references_noise_out():
 def test_the_references_own_noise_is_told_from_that_of_a_picture_of_fewer_samples():
     rng = np.random.default_rng(0)
     picture, check = (
-        np.rint(120 + rng.normal(scale=scale, size=(200, 200, 3))).astype(np.uint8) for scale in (5, 10)
+        np.rint(120 + rng.normal(scale=scale, size=(200, 200, 3))).astype(np.uint8)
+        for scale in (5, 5 * speed.CHECK_SHARE**0.5)
     )
     assert speed._psnr_of_noise(picture, check) == pytest.approx(20 * np.log10(255 / 5), abs=0.1)

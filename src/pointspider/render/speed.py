@@ -24,7 +24,9 @@ from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.render.variants import Variant, activate, device_name, failure, run_child
 
 REFERENCE, OURS = "reference", "ours"  # methods
-CHECK_SHARE = 4  # the reference's second picture, which tells noise from error, takes a fourth of the samples
+CHECK_SHARE = (
+    8  # the reference's second picture, which tells noise from error, takes an eighth of the samples
+)
 MIN_SECONDS = 1.0  # ours takes as little as 0.1 s per cloud: one round over a few clouds would be noise
 
 
