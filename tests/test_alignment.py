@@ -53,8 +53,10 @@ def constant(clouds: Clouds) -> pd.DataFrame:
     return space().measure(lambda points: np.tile(np.median(TRAIN, axis=0), (len(points), 1)), clouds)
 
 
-def records(*candidates: Candidate, aligned=None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return evaluate(candidates, aligned or clouds(VARIANTS[:1]), clouds())
+def records(
+    *candidates: Candidate, aligned=None, variants=None, unit=("class", "object")
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return evaluate(candidates, aligned or clouds(VARIANTS[:1]), variants or clouds(), unit)
 
 
 # -------------------------------------------------------------------------------------------------- measures
@@ -72,25 +74,66 @@ def test_l1_and_skill_are_over_clouds_and_dimensions():
     assert (median["l1"], median["skill"]) == (pytest.approx(of_median), pytest.approx(0, abs=1e-12))
 
 
-def test_the_gain_has_students_interval_over_objects():
-    """Also where objects have several clouds, which are no independent trials."""
-    for variants in (VARIANTS[:1], VARIANTS):
-        test = clouds(variants)
-        frame, _ = records(Candidate("mapper", "BASE", identity), aligned=test)
-        points, images = test.points.astype(np.float64), test.images.astype(np.float64)
-        nearer = np.abs(np.median(TRAIN, axis=0) - images) - np.abs(points - images)
-        theirs = ttest_1samp(nearer.mean(axis=1).reshape(N_OBJECTS, -1).mean(axis=1), 0)
-        interval = theirs.confidence_interval(0.95)
-        assert frame["gain"].item() == pytest.approx(nearer.mean())
-        assert frame["gain_low"].item() == pytest.approx(interval.low)
-        assert frame["gain_high"].item() == pytest.approx(interval.high)
-        assert (frame["n_test"].item(), frame["objects"].item()) == (len(test.images), N_OBJECTS)
+@pytest.mark.parametrize("unit", [["class", "object"], ["class"]])
+@pytest.mark.parametrize("variants", [VARIANTS[:1], VARIANTS])
+def test_gains_are_paired_and_have_students_interval_over_units(variants, unit):
+    """Clouds of one object, or of one class where classes are held out, are no independent trials."""
+    test = clouds(variants)
+
+    def halved(clouds: Clouds) -> pd.DataFrame:
+        return space().measure(lambda points: points / 2, clouds)
+
+    candidates = [
+        Candidate("baseline", "median", constant),
+        Candidate("baseline", "ridge", halved),
+        Candidate("mapper", "BASE", identity),
+    ]
+    frame, _ = records(*candidates, aligned=test, unit=unit)
+    points, images = test.points.astype(np.float64), test.images.astype(np.float64)
+    base = frame.iloc[2]
+    for name, other in (("median", np.median(TRAIN, axis=0)), ("ridge", points / 2)):
+        nearer = (np.abs(other - images) - np.abs(points - images)).mean(axis=1)
+        means = pd.Series(nearer).groupby([test.manifest[column].to_numpy() for column in unit]).mean()
+        interval = ttest_1samp(means, 0).confidence_interval(0.95)
+        assert base[f"gain_{name}"] == pytest.approx(means.mean())
+        assert base[f"gain_{name}_low"] == pytest.approx(interval.low)
+        assert base[f"gain_{name}_high"] == pytest.approx(interval.high)
+    assert (base["n_test"], base["objects"], base["gallery"]) == (len(test.images), N_OBJECTS, N_OBJECTS)
+    assert frame.loc[0, "gain_median"] == frame.loc[1, "gain_ridge"] == 0
+    assert np.isnan(frame.loc[0, "gain_ridge"])
 
 
 def test_cosine_is_centred_on_the_training_images():
     test = clouds(VARIANTS[:1])
     theirs = cosine_similarity(test.points - TRAIN.mean(axis=0), test.images - TRAIN.mean(axis=0))
     assert identity(test)["cosine"].to_numpy() == pytest.approx(np.diag(theirs), abs=1e-6)
+
+
+def test_the_mean_has_no_centred_cosine():
+    """What float32 leaves of it is rounding, which has a direction."""
+    mean = TRAIN.mean(axis=0, dtype=np.float64).astype(np.float32)
+    assert (mean - TRAIN.mean(axis=0, dtype=np.float64)).any()
+    measured = space().measure(lambda points: np.tile(mean, (len(points), 1)), clouds(VARIANTS[:1]))
+    assert measured["cosine"].tolist() == [0] * N_OBJECTS
+
+
+def test_telling_corruptions_apart_is_no_retrieval():
+    """Each aligned cloud has a corruption of its own, which is all that the predictor knows."""
+    every = clouds()
+    shift = np.zeros((3, 6))
+    shift[1, 0] = shift[2, 1] = 20
+    every.images[:] += shift[every.manifest["severity"]]
+    every.points[:] = 1 + shift[every.manifest["severity"]]
+    aligned = every.where(np.arange(len(every.images)) % 9 % 4 == 0)  # a variant of each object in turn
+    assert len(aligned.images) == N_OBJECTS
+
+    def told(clouds: Clouds) -> pd.DataFrame:
+        return space().measure(lambda points: points, clouds)
+
+    frame, cells = records(Candidate("mapper", "BASE", told), aligned=aligned, variants=every)
+    assert told(aligned)["image_r1"].mean() > 2 / N_OBJECTS
+    assert frame["image_r1"].item() == pytest.approx(1 / N_OBJECTS)
+    assert cells["cloud_r5"].to_list() == pytest.approx([5 / N_OBJECTS] * 3)
 
 
 def test_retrieval_is_among_the_objects_in_one_corruption():
@@ -154,23 +197,24 @@ def test_a_cell_per_corruption_and_severity():
 def test_what_a_candidate_does_not_have_is_missing():
     frame, cells = records(
         *references(space(), None),
+        Candidate("baseline", "median", constant),
         Candidate("mapper", "BASE", identity, "last", {"seed": 0, "best_epoch": 7}),
         Candidate("mapper", "BASE", identity, "best", {"seed": 0}),
         Candidate("mapper", "RNORM", None, "last", {"seed": 0, "diverged_at": 4}),
     )
-    assert frame["mapper"].tolist() == ["renders", "BASE", "BASE", "RNORM"]
-    assert frame.loc[0, ["l1", "gain", "image_r1", "seed"]].isna().all()
+    assert frame["mapper"].tolist() == ["renders", "median", "BASE", "BASE", "RNORM"]
+    assert frame.loc[0, ["l1", "gain_median", "image_r1", "seed"]].isna().all()
     assert 0 <= frame.loc[0, "top1"] <= 1
-    assert frame.loc[1, "best_epoch"] == 7
-    assert frame.loc[3, ["l1", "top1", "gain"]].isna().all()
-    assert frame.loc[3, "diverged_at"] == 4
-    assert cells["mapper"].unique().tolist() == ["renders", "BASE"]
-    assert len(cells) == 6, "best epochs have no cells"
+    assert frame.loc[2, "best_epoch"] == 7
+    assert frame.loc[4, ["l1", "top1", "gain_median"]].isna().all()
+    assert frame.loc[4, "diverged_at"] == 4
+    assert cells["mapper"].unique().tolist() == ["renders", "median", "BASE"]
+    assert len(cells) == 9, "best epochs have no cells"
 
 
 def test_candidates_are_references_baselines_and_both_epochs_of_every_training():
     train = Clouds(pd.DataFrame(index=range(31)), RNG.normal(size=(31, 6)), TRAIN)
-    baselines = fit_baselines(train.points, train.images, [0.1], 5, 0)
+    baselines = fit_baselines(train.points, train.images, np.arange(31), [0.1], 5, 0)
     run = {"norm": "layer", "seed": 1, "epochs": 9, "l1_last": None, "l1_best": 0.5, "diverged_at": 3}
     runs = [run, {**run, "seed": 0}, {**run, "norm": "none", "l1_last": 1.0, "diverged_at": None}]
     own = space()
@@ -181,7 +225,7 @@ def test_candidates_are_references_baselines_and_both_epochs_of_every_training()
         *linear_layers(own, train, clouds(VARIANTS[:1]), settings, [0, 1]),
         *trained(own, runs, lambda run, epoch: lambda points: points * run["seed"] + (epoch == "best")),
     ]
-    frame, _ = evaluate(candidates, clouds(VARIANTS[:1]), clouds())
+    frame, _ = records(*candidates)
     names = ["renders", "classifier", *baselines, *["linear_layer"] * 4, *["BASE"] * 2, *["LNORM"] * 4]
     assert frame["mapper"].tolist() == names
     assert frame["epoch"].tolist() == ["-"] * 9 + ["last", "best"] * 5
@@ -195,11 +239,13 @@ def test_candidates_are_references_baselines_and_both_epochs_of_every_training()
 
 
 def test_one_test_cloud():
-    frame, _ = records(Candidate("mapper", "BASE", identity), aligned=clouds(VARIANTS[:1]).where([0]))
-    row = frame.iloc[0]
+    one = clouds(VARIANTS[:1]).where([0])
+    candidates = Candidate("baseline", "median", constant), Candidate("mapper", "BASE", identity)
+    frame, _ = records(*candidates, aligned=one, variants=one)
+    row = frame.iloc[1]
     assert (row["image_r1"], row["cloud_rank"]) == (1, 1)
-    assert np.isfinite(row["gain"])
-    assert np.isnan(row["gain_low"])
+    assert np.isfinite(row["gain_median"])
+    assert np.isnan(row["gain_median_low"])
 
 
 def test_a_perfect_prediction_and_a_perfect_median():

@@ -38,7 +38,8 @@ def alpha(x: np.ndarray, penalty: float) -> float:
 
 
 def fit(x, y, **changes) -> dict[str, Affine]:
-    return fit_baselines(x, y, **{"lambdas": LAMBDAS, "folds": 5, "seed": 0, **changes})
+    given = {"groups": np.arange(len(x)), "lambdas": LAMBDAS, "folds": 5, "seed": 0}
+    return fit_baselines(x, y, **{**given, **changes})
 
 
 def test_all_are_fitted_in_order():
@@ -147,14 +148,19 @@ def test_at_full_rank_reduced_rank_is_ridge():
     )
 
 
-def test_cross_validation_is_scikit_learns_on_the_same_folds():
-    x, y = draw(53)
-    ours = cross_validated_l1(x, y, LAMBDAS, [1, 2], 5, seed=3)
-    folds = np.array_split(generator(3, "folds").permutation(53), 5)
+@pytest.mark.parametrize("clouds", [1, 3])
+def test_cross_validation_is_scikit_learns_on_the_same_folds_of_groups(clouds):
+    x, y = draw(54)
+    groups = np.array([f"object {i // clouds:02d}" for i in range(54)])
+    ours = cross_validated_l1(x, y, groups, LAMBDAS, [1, 2], 5, seed=3)
+    folds = [
+        np.flatnonzero(np.isin(np.arange(54) // clouds, fold))
+        for fold in np.array_split(generator(3, "folds").permutation(54 // clouds), 5)
+    ]
     for i, penalty in enumerate(LAMBDAS):
         errors = []
         for rows in folds:
-            kept = np.delete(np.arange(53), rows)
+            kept = np.delete(np.arange(54), rows)
             model = Ridge(alpha=alpha(x[kept], penalty)).fit(x[kept], y[kept])
             errors += [mean_absolute_error(y[row], model.predict(x[[row]])[0]) for row in rows]
             single = reduced_rank(Centred.of(x[kept], y[kept]), penalty, 1)
@@ -166,7 +172,7 @@ def test_cross_validation_is_scikit_learns_on_the_same_folds():
 def test_the_best_of_the_grid_is_taken_and_its_end_is_told():
     x, y = draw(noise=0.3)
     fitted = fit(x, y)
-    best = cross_validated_l1(x, y, LAMBDAS, [1, 2], 5, 0)[:, -1].argmin()
+    best = cross_validated_l1(x, y, np.arange(60), LAMBDAS, [1, 2], 5, 0)[:, -1].argmin()
     assert fitted["ridge"].note.startswith(f"λ {LAMBDAS[best]:g}")
     assert fit(x, y, lambdas=[10, 100])["ridge"].note == "λ 10 (the grid's end)"
     assert fit(x, y, lambdas=[10])["ridge"].note == "λ 10"
@@ -177,8 +183,15 @@ def test_the_best_of_the_grid_is_taken_and_its_end_is_told():
 def test_folds_depend_on_the_seed_alone():
     x, y = draw()
     assert (fit(x, y, seed=1)["ridge"].weight == fit(x, y, seed=1)["ridge"].weight).all()
-    first, second = (cross_validated_l1(x, y, LAMBDAS, [1], 5, seed) for seed in (1, 2))
+    first, second = (cross_validated_l1(x, y, np.arange(60), LAMBDAS, [1], 5, seed) for seed in (1, 2))
     assert (first != second).all()
+
+
+def test_there_are_no_more_folds_than_groups():
+    x, y = draw()
+    classes = np.arange(60) % 3
+    many, three = (cross_validated_l1(x, y, classes, LAMBDAS, [1], folds, 0) for folds in (5, 3))
+    assert (many == three).all()
 
 
 # ------------------------------------------------------------------------------------------------------- lad
@@ -264,13 +277,16 @@ def test_constant_targets_are_met():
     ("changes", "message"),
     [
         ({"lambdas": []}, r"baselines\.ridge_lambdas: empty"),
-        ({"folds": 61}, r"baselines\.folds: 60 training clouds .* 61 folds"),
+        (
+            {"groups": np.zeros(60)},
+            r"baselines\.folds: training clouds of 1 objects or classes .* in 1 folds",
+        ),
         ({"folds": 1}, r"1 folds; choose 2"),
         ({"x": np.ones((59, 7))}, "59 point embeddings but 60 image embeddings"),
         ({"x": np.full((60, 7), np.nan)}, "point embeddings to fit baselines: NaN or inf"),
         ({"y": np.full((60, 4), np.inf)}, "image embeddings to fit baselines: NaN or inf"),
         ({"x": np.ones((60, 0))}, r"the shape is \(60, 0\)"),
-        ({"x": np.ones((1, 7)), "y": np.ones((1, 4))}, r"1 training clouds .* raise alignment\.split\.train"),
+        ({"x": np.ones((1, 7)), "y": np.ones((1, 4))}, r"1 objects or classes .* train on more"),
     ],
 )
 def test_bad_input_is_refused(changes, message):

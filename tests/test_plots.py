@@ -1,5 +1,6 @@
 """The figures: content, sizes, equal bytes, and labels that stay inside."""
 
+import itertools
 from collections.abc import Callable
 from functools import partial
 
@@ -164,6 +165,10 @@ def test_l1div_is_the_reciprocal_axis():
     axes = figure.axes[0]
     reciprocal = axes.child_axes[0]
     np.testing.assert_allclose(1 / np.array(axes.get_xlim()), reciprocal.get_xlim()[::-1])
+    boxes = [label.get_window_extent() for label in reciprocal.get_xticklabels()]
+    boxes = sorted((box for box in boxes if box.width), key=lambda box: box.x0)
+    assert len(boxes) >= 3
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_loss_curves_have_a_line_per_seed_and_split():
@@ -179,13 +184,15 @@ def test_loss_curves_have_a_line_per_seed_and_split():
 def test_retrieval_shows_every_predictor_and_chance():
     figure = draw_retrieval(L1)
     assert [axes.get_title(loc="left") for axes in figure.axes] == [
-        "cloud → image, 40 test objects",
-        "image → cloud, 40 test objects",
+        "cloud → image, 40 clean test clouds",
+        "image → cloud, 40 clean test clouds",
     ]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names[-3:] == ["BASE", "LNORM", "RNORM"]
     dotted = [line.get_xdata()[0] for line in figure.axes[0].get_lines() if line.get_linestyle() == ":"]
     assert dotted == [1 / 40, 5 / 40, 10 / 40]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert [label for label in labels if "chance" in label] == [f"R@{k} by chance" for k in (1, 5, 10)]
 
 
 def test_skill_has_white_at_the_median_and_equal_reach_to_both_sides():
@@ -196,6 +203,8 @@ def test_skill_has_white_at_the_median_and_equal_reach_to_both_sides():
     np.testing.assert_allclose(panels[0].images[0].cmap(0.5)[:3], 1, atol=0.05)
     assert {text.get_text() for text in panels[3].texts} == {"≪"}  # 1 - 4.0 / 0.5 is far below -1
     assert any("≪ below -100 %" in text for text in texts(figure))
+    columns = [label.get_text() for label in panels[0].get_xticklabels()]
+    assert columns == ["1", "3", "clean"], "the mean of ratios is no skill"
 
 
 def test_contact_sheet_shows_the_images_in_reading_order(tmp_path):

@@ -165,8 +165,8 @@ def test_the_summary_draws_its_conclusions_by_rule(speed):
         "tiny is not told from chance",
         f"tell 1 of 1 apart: {BEST} is ahead of tiny.",
         "BASE diverged with every seed",
-        "LNORM is not reliably better than the median: better with 2, worse with 0 of 2 seeds; skill +35.0%",
-        "RNORM is not better than the median but worse, with its one seed: 1.2 times its L1. Left out: 1 of ",
+        "LNORM is not reliably better than median: better with 2, worse with 0 of 2 seeds; skill +35.0%",
+        "RNORM is worse than median with its one seed: skill -20.0%, L1 0.600 beside 0.500. Left out: 1 of ",
         "0.300 [0.18, 0.45]",
         "- [Loss curves](../plots/loss_curves.png)",
     ):

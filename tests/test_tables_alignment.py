@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
+from scipy.stats import binomtest
 from scipy.stats import t as student
 
 from pointspider.errors import InputError
@@ -17,7 +18,7 @@ from pointspider.tables.alignment import (
     extended_table,
     measure_names,
 )
-from pointspider.tables.alignment_findings import extended_cells, read
+from pointspider.tables.alignment_findings import cells, extended_cells, read
 
 MADE = {
     "data": "procedural", "image_model": "tiny", "layer": "pooled", "image_weights": "train",
@@ -56,10 +57,13 @@ def make_records(l1: dict[str, list[float]], classes: dict[str, list[float]] | N
                 rows.append(run | {"epoch": "best", "l1": 0.3 if np.isnan(value) else value / 2})
     frame = pd.DataFrame(rows)
     frame = frame.reindex(columns=[*FACTS, *frame.columns.difference(FACTS, sort=False)])
-    frame = frame.assign(n_train=20, n_test=40, objects=40)
+    frame = frame.assign(n_train=20, n_test=40, objects=40, gallery=40)
     l1 = frame["l1"].astype(float)
     frame["l1div"], frame["skill"] = 1 / l1, 1 - l1 / 0.5
-    frame["gain_low"], frame["gain_high"] = 0.5 - l1 - NOISE, 0.5 - l1 + NOISE
+    for other in ("median", "ridge"):
+        gain = BASELINES[other] - l1
+        frame[f"gain_{other}"] = gain
+        frame[f"gain_{other}_low"], frame[f"gain_{other}_high"] = gain - NOISE, gain + NOISE
     frame["cosine"] = 1 - l1
     for what in ("image", "cloud"):
         frame[f"{what}_rank"] = 40 * l1
@@ -109,11 +113,12 @@ def test_l1div_is_taken_per_seed_and_diverged_seeds_are_left_out():
     assert lnorm["skill_last"] == pytest.approx(0.35)
     assert lnorm["l1div_best"] == pytest.approx(6.5)
     assert (lnorm["seeds"], lnorm["diverged"], lnorm["diverged_at"]) == ("0 1", 0, "-")
-    assert (lnorm["better"], lnorm["worse"], lnorm["best_epoch"]) == (2, 0, "40-50")
+    assert (lnorm["better_median"], lnorm["worse_median"], lnorm["best_epoch"]) == (2, 0, "40-50")
+    assert (lnorm["better_ridge"], lnorm["worse_ridge"]) == (0, 2)
     assert (lnorm["n_train"], lnorm["n_test"], lnorm["epochs"]) == (20, 40, 100)
     rnorm = table.loc["RNORM"]
     assert (rnorm["l1_last"], rnorm["diverged"], rnorm["diverged_at"]) == (0.6, 1, "7")
-    assert (rnorm["better"], rnorm["worse"]) == (0, 1)
+    assert (rnorm["better_median"], rnorm["worse_median"]) == (0, 1)
     assert np.isnan(rnorm["l1_last_low"])
     base = table.loc["BASE"]
     assert (base["diverged"], base["seeds"], base["diverged_at"]) == (2, "0 1", "7 7")
@@ -126,8 +131,10 @@ def test_baselines_have_one_fit_for_both_epochs():
     assert (ridge["l1_last"], ridge["l1_best"]) == (0.2, 0.2)
     assert (ridge["seeds"], ridge["note"], ridge["best_epoch"]) == ("-", "λ 0.1", "-")
     assert np.isnan(ridge["l1_last_low"])
-    assert (table.loc["median", "better"], table.loc["median", "worse"]) == (0, 0)
-    assert (table.loc["mean", "better"], table.loc["zero", "worse"]) == (0, 1)
+    verdicts = table[["better_median", "worse_median"]].T
+    assert verdicts[["median", "mean", "zero", "ridge"]].to_numpy().T.tolist() == [
+        [0, 0], [0, 0], [0, 1], [1, 0],
+    ]  # fmt: skip
     assert (table["point_weights"] == "trained by this workflow").all()
 
 
@@ -148,12 +155,20 @@ def test_the_extension_has_every_measure_of_both_splits():
     assert extended["split"].value_counts().to_dict() == {"objects": 15, "classes": 15}
     rows = extended.set_index(["split", "mapper", "epoch"])
     lnorm = rows.loc["classes", "LNORM", "last"]
-    assert (lnorm["l1"], lnorm["better"]) == (pytest.approx(0.4), 1)
+    assert (lnorm["l1"], lnorm["better_median"]) == (pytest.approx(0.4), 1)
+    gain = spread([0.2, 0.0])
+    assert (lnorm["gain_median"], lnorm["gain_median_low"]) == pytest.approx((gain.mean, gain.low))
     recall = spread([(5 / 40) ** 0.6, 5 / 40])
-    assert (lnorm["image_r5"], lnorm["image_r5_high"]) == pytest.approx((recall.mean, recall.high))
+    assert recall.low < 0 < 1 < recall.high  # the interval of a share ends there
+    of_recall = lnorm[["image_r5", "image_r5_low", "image_r5_high"]].tolist()
+    assert of_recall == [pytest.approx(recall.mean), 0, 1]
     assert (lnorm["chance_r1"], lnorm["chance_r10"]) == (0.025, 0.25)
     renders = rows.loc["objects", "renders", "-"]
     assert renders["top1"] == 0.9
+    for row, name in ((renders, "top1"), (rows.loc["objects", "ridge", "-"], "image_r5")):
+        expected = binomtest(round(40 * row[name]), 40).proportion_ci(method="wilson")
+        assert row[[f"{name}_low", f"{name}_high"]].tolist() == pytest.approx(list(expected), abs=0.01)
+    assert np.isnan(rows.loc["classes", "renders", "-"]["top1_low"])  # clouds of a class are alike
     assert renders[["l1", "cosine", "image_r1"]].isna().all()
     assert rows.loc["objects", "BASE", "last"].filter(regex="^(l1|top1|image_r1)").isna().all()
 
@@ -161,7 +176,7 @@ def test_the_extension_has_every_measure_of_both_splits():
 def test_corruptions_have_the_mean_over_seeds_and_its_interval():
     rows = corruption_rows(make_cells({"LNORM": [0.25, 0.4], "BASE": [0.3]}))
     assert rows.columns.tolist() == [
-        "model", "task", "measure", "corruption", "severity", "n", "value", "low", "high",
+        "model", "task", "measure", "corruption", "severity", "n", "value", "low", "high", "interval",
     ]  # fmt: skip
     assert rows["task"].unique().tolist() == ["alignment", "alignment_held_out_classes"]
     chosen = rows.query("task == 'alignment' and measure == 'l1' and corruption == 'shear' and severity == 3")
@@ -172,7 +187,11 @@ def test_corruptions_have_the_mean_over_seeds_and_its_interval():
     assert (lnorm["low"], lnorm["high"]) == pytest.approx((low, high))
     assert base["value"] == pytest.approx(0.48)
     assert np.isnan(base["low"])
+    assert (lnorm["interval"], base["interval"]) == ("seeds", "")
     assert not rows["value"].isna().any()
+    shares = rows[rows["measure"].str.match(r"top|image_r\d|cloud_r\d")]
+    assert shares["low"].min() >= 0
+    assert shares["high"].max() <= 1
 
 
 def test_tables_survive_the_csv_and_are_read_the_same(tmp_path):
@@ -212,19 +231,16 @@ def sentences(l1: dict[str, list[float]], preset: str = "embedded", **classes: l
 @pytest.mark.parametrize(
     ("l1", "told"),
     [
-        ([0.4, 0.401], "LNORM is better than the median with all 2 seeds: skill +19.9% ["),
-        (
-            [0.3, 0.45],
-            "LNORM is not reliably better than the median: better with 2, worse with 0 of 2 seeds;",
-        ),
-        ([0.4], "LNORM is better than the median with its one seed: skill +20.0%."),
-        ([0.49, 0.51], "LNORM is not better than the median, a constant does as well: skill +0.0% ["),
-        ([4.0, 5.0], "LNORM is not better than the median but worse, with all 2 seeds: 9 times its L1."),
-        ([0.4, 0.6], "LNORM is not reliably better than the median: better with 1, worse with 1 of 2 seeds;"),
+        ([0.4, 0.401], "LNORM is better than median with all 2 seeds: skill +19.9% ["),
+        ([0.3, 0.45], "LNORM is not reliably better than median: better with 2, worse with 0 of 2 seeds;"),
+        ([0.4], "LNORM is better than median with its one seed: skill +20.0%, L1 0.400 beside 0.500."),
+        ([0.49, 0.51], "LNORM is not told apart from median: skill +0.0% ["),
+        ([4.0, 5.0], "LNORM is worse than median with all 2 seeds: skill -800.0% ["),
+        ([0.4, 0.6], "LNORM is not reliably better than median: better with 1, worse with 1 of 2 seeds;"),
         (
             [0.4, np.nan],
-            "LNORM is better than the median with its one seed: skill +20.0%. Left out: 1 of 2 seeds, which "
-            "diverged (at epoch 7).",
+            "LNORM is better than median with its one seed: skill +20.0%, L1 0.400 beside 0.500. Left out: 1 "
+            "of 2 seeds, which diverged (at epoch 7).",
         ),
         ([np.nan, np.nan], "LNORM diverged with every seed (at epoch 7, 7), so it has no L1."),
     ],
@@ -237,27 +253,50 @@ def test_a_mapper_is_judged_by_the_interval_of_every_seed(l1, told):
 @pytest.mark.parametrize(
     ("l1", "told"),
     [
-        ([0.1, 0.11], "BASE is better than ridge: L1 0.105 [0.041, 0.169], beside 0.200."),
+        ([0.1, 0.101], "BASE is better than ridge with all 2 seeds: skill +79.9% ["),
         ([0.19, 0.21], "BASE is not told apart from ridge"),
-        ([0.3, 0.31], "BASE is worse than ridge"),
-        ([0.3], "BASE is worse than ridge: L1 0.300, beside 0.200."),
+        ([0.3, 0.31], "BASE is worse than ridge with all 2 seeds"),
+        ([0.3], "BASE is worse than ridge with its one seed: skill +40.0%, L1 0.300 beside 0.200."),
+        ([0.1, 0.3], "BASE is not reliably better than ridge: better with 1, worse with 1 of 2 seeds;"),
     ],
 )
-def test_a_mapper_is_compared_with_the_best_baseline(l1, told):
+def test_a_mapper_is_compared_with_ridge(l1, told):
     said = sentences({"BASE": l1})
     assert told in said
-    assert "The best baseline is ridge: skill +60.0%. Not better than the median are zero, mean." in said
+    assert "over ridge, whose λ is chosen without the test clouds: skill +60.0%." in said
+    assert "Fits that are not shown to be better than the median: zero, mean." in said
+
+
+def test_a_linear_layer_is_judged_as_mappers_are():
+    said = sentences({"linear_layer": [0.49, np.nan]}, linear_layer=[0.2])
+    assert "On classes held out, linear_layer is better than median with its one seed" in said
+    assert (
+        "linear_layer is not told apart from median: skill +2.0%, L1 0.490 beside 0.500. Left out: 1" in said
+    )
+    assert "linear_layer is worse than ridge with its one seed" in said
+    tables = make_tables({"linear_layer": [0.49, np.nan]}, "embedded")
+    row = cells(tables["table3"].set_index("mapper", drop=False).loc["linear_layer"])
+    assert row["fit"] == "diverged at epoch 7"
 
 
 def test_retrieval_is_judged_by_chance():
     assert "BASE retrieves above chance, which is 25.0% for R@10: cloud → image R@10 " in sentences({})
     assert "BASE does not retrieve above chance" in sentences({"BASE": [0.5, 0.5]})
+    tables = make_tables({"BASE": [0.3], "LNORM": [0.3], "RNORM": [0.3]}, "embedded")
+    few = tables["table3_extended"].assign(gallery=8, objects=8)
+    for k in (1, 5, 10):
+        few[f"chance_r{k}"] = min(k / 8, 1)
+    said = "\n".join(read(tables["table3"], few))
+    assert "above chance, which is 62.5% for R@5: cloud → image R@5 " in said
+    said = "\n".join(read(tables["table3"], few.assign(gallery=1, objects=1)))
+    assert "BASE cannot be judged by retrieval among 1 test objects." in said
 
 
 def test_the_class_of_mapped_clouds_stands_beside_other_ways_to_name_it():
     said = sentences({"RNORM": [np.nan]})
-    assert "BASE 70.0%, LNORM 70.0%, ridge 80.0% (the best baseline)." in said
-    assert "Beside it: the renders themselves 90.0%, the point encoder's classifier 80.0%." in said
+    assert "top-1: BASE 70.0% [54.6%, 81.9%], LNORM 70.0% [54.6%, 81.9%], ridge 80.0% [" in said
+    assert "] (the baseline that names most). Beside it: renders 90.0% [" in said
+    assert "%], classifier 80.0% [65.2%, 89.5%]; by chance 20.0%." in said  # what `zero` has here
 
 
 @pytest.mark.parametrize(
@@ -267,6 +306,7 @@ def test_the_class_of_mapped_clouds_stands_beside_other_ways_to_name_it():
         ({"BASE": [1.5, 1.51], "LNORM": [1.5, 1.51]}, "holds in part: LNORM's interval is not"),
         ({"BASE": [3.0, 3.01], "LNORM": [1.5, 1.51]}, "does not hold: LNORM's interval is not"),
         ({"BASE": [np.nan] * 2, "LNORM": [1.5, 1.51]}, "BASE: the paper's L1DIV is 1.529; ours diverged."),
+        ({"BASE": [np.nan] * 2, "LNORM": [1.5, 1.51]}, "are alike, cannot be judged: BASE diverged."),
     ],
 )
 def test_the_papers_claim_is_judged(l1div, told):

@@ -125,6 +125,7 @@ def test_the_extension_has_every_set_and_style():
     assert own["paper_top1"].tolist() == pytest.approx([0.3, np.nan, np.nan, np.nan], nan_ok=True)
     cells = pd.DataFrame(list(extended_cells(table)))
     assert cells["top-1, first draw"].iloc[0] == "0.300 [0.18, 0.45]"
+    assert cells["top-1, all draws"].iloc[0] == "0.200 ± 0.100"
     assert len(cells) == 4
 
 

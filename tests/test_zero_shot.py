@@ -162,8 +162,9 @@ def test_corruptions_are_measured_one_by_one():
     hits = evaluate(clouds=clouds, images=PROMPTS[[0, 1, 3, 1, 3]], top=(1,))
     records = corruption_records(hits)
     assert records.columns.tolist() == [
-        "model", "task", "measure", "corruption", "severity", "n", "value", "low", "high",
+        "model", "task", "measure", "corruption", "severity", "n", "value", "low", "high", "interval",
     ]  # fmt: skip
+    assert set(records["interval"]) == {"clouds"}
     assert records[["corruption", "severity", "n", "value"]].to_numpy().tolist() == [
         ["shear", 1, 2, 0.5], ["shear", 5, 1, 0.0], ["original", 0, 1, 1.0],
     ]  # fmt: skip

@@ -17,7 +17,7 @@ rule evaluate_mappers:
         images=rules.train_mapper.input.images,
         prompts=f"{RESULTS}/embeddings/prompts/{IMAGE_MODEL}.h5",
         projection=f"{RESULTS}/embeddings/projections/{IMAGE_MODEL}.h5",
-        point_encoder=files(point_checkpoint()),
+        point_encoder=point_checkpoint(),
         mappers=expand(
             [*rules.train_mapper.output.last, *rules.train_mapper.output.best],
             norm=NORMS,
@@ -35,6 +35,10 @@ rule evaluate_mappers:
     threads: 1  # the bytes of a fit depend on its threads
     params:
         column=split_column,
+        # What independent clouds do not share: their object, or, where classes are held out, their class
+        unit=lambda wildcards: {"objects": ["class", "object"], "classes": ["class"]}[
+            wildcards.split
+        ],
         layer=PARAMS["alignment"]["image_embedding"]["layer"],
         style=PARAMS["zero_shot"]["class_names"],
         top=PARAMS["zero_shot"]["top"],
@@ -45,7 +49,7 @@ rule evaluate_mappers:
         },
         mapper=rules.train_mapper.params.mapper,
         point_encoder=PARAMS["encoders"]["points"]["name"],
-        point_model=point_checkpoint(),
+        point_model=lambda wildcards, input: input.point_encoder,
         trained_here=PARAMS["encoders"]["points"]["checkpoint"] == "train",
     script:
         "../scripts/evaluate_mappers.py"

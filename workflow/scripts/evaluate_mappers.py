@@ -39,12 +39,14 @@ with job(snakemake.log[0]):
     encoder = load_point_encoder(params.point_encoder, params.point_model)
     # A published classifier knows ModelNet40's classes alone.
     known = classes if params.trained_here else list(MODELNET40_CLASSES)
+    groups = train.groups(params.unit)
+    baselines = fit_baselines(train.points, train.images, groups, **params.baselines)
     candidates = chain(
         references(space, (lambda points: class_logits(encoder, points)) if known == classes else None),
-        fitted(space, fit_baselines(train.points, train.images, **params.baselines), train),
+        fitted(space, baselines, train),
         linear_layers(space, train, test, settings, params.mapper["seeds"]),
         trained(space, chain.from_iterable(map(read_json, inputs.runs)), load),
     )
-    records, cells = evaluate(candidates, test, variants)
+    records, cells = evaluate(candidates, test, variants, params.unit)
     write_csv(output.records, records.assign(n_train=len(train.images)))
     write_csv(output.cells, cells)

@@ -3,7 +3,8 @@
 Of one test cloud, whose predicted embedding is compared with that of its render:
 
     l1                       mean absolute difference over the dimensions
-    cosine                   cosine similarity after subtracting the mean training image from both
+    cosine                   cosine similarity after subtracting the mean training image from both; 0 where
+                             that leaves nothing
     image_rank, image_r<k>   cloud → image: the rank of its own render among all, and whether it is within k
     cloud_rank, cloud_r<k>   image → cloud: the same for its prediction among all, asked by its render
     top<k>                   its class is among the k whose prompts are most similar to the prediction
@@ -13,7 +14,9 @@ Of a set of clouds: their means, but medians of the ranks, and
     l1div   1 / l1, the paper's measure
     skill   1 - l1 / l1 of the training median: 1 perfect, 0 no better than the best constant, below 0 worse
 
-Galleries hold every test object once, all in the same corruption, so that chance is k / objects throughout.
+A gallery holds every test object once, all in the same corruption: a mapper that tells corruptions apart but
+not objects stays at chance, k / objects. So a predictor's retrieval is that among the clean clouds; all else
+is measured on the clouds of the alignment.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from pointspider.clouds.catalogue import ORIGINAL
 from pointspider.errors import InputError
 from pointspider.evaluate.retrieval import Ranks, directions, match_ranks, score_ranks
 from pointspider.evaluate.statistics import spread
@@ -31,8 +35,15 @@ from pointspider.storage import read_csv
 
 Predict = Callable[[np.ndarray], np.ndarray]  # (n, X) point embeddings to (n, Y) image embeddings
 
+#: What tells objects apart.
+OBJECT = ["class", "object"]
 #: The k of retrieval.
 RECALLED = (1, 5, 10)
+#: What predictors are compared with, cloud by cloud: the best constant, and the fit whose λ cross-validation
+#: chose. No test cloud had a say in either.
+COMPARED = ("median", "ridge")
+#: Of the mean training image's length; a centred embedding that is shorter is float32 rounding.
+NOTHING = 1e-5
 #: What tells the rows of the records apart and how they came about, with the type of each.
 FACTS = {
     "kind": "string", "mapper": "string", "seed": "Int64", "epoch": "string", "note": "string",
@@ -67,10 +78,14 @@ class Clouds:
         rows = np.flatnonzero(chosen) if np.asarray(chosen).dtype == bool else chosen
         return Clouds(self.manifest.iloc[rows], self.points[rows], self.images[rows])
 
+    def groups(self, by: Sequence[str]) -> np.ndarray:
+        """(n,) int, alike for clouds that share those columns of the manifest."""
+        return self.manifest.groupby(list(by), sort=False).ngroup().to_numpy()
+
     @property
     def galleries(self) -> list["Clouds"]:
         """The clouds that are retrieved from each other: all objects' first, then their second, …"""
-        copies = self.manifest.groupby(["class", "object"], sort=False).cumcount().to_numpy()
+        copies = self.manifest.groupby(OBJECT, sort=False).cumcount().to_numpy()
         return [self.where(copies == copy) for copy in range(copies.max() + 1)]
 
 
@@ -124,7 +139,7 @@ class ImageSpace:
                 "inf in them. Train this mapper again."
             )
         own = np.arange(len(images))
-        cosine = directions(predicted - self.mean) * directions(images - self.mean)
+        cosine = directions(self._centred(predicted)) * directions(self._centred(images))
         measures = {
             "l1": np.abs(predicted.astype(np.float64) - images).mean(axis=1),
             "median_l1": np.abs(self.median - images).mean(axis=1),
@@ -134,6 +149,12 @@ class ImageSpace:
             **self.zero_shot(predicted, clouds),
         }
         return pd.DataFrame(measures, index=clouds.manifest.index)
+
+    def _centred(self, images: np.ndarray) -> np.ndarray:
+        """`images`, (n, Y), minus the training mean, float64; zeros where only rounding is left."""
+        centred = images - self.mean
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        return np.where(length < NOTHING * np.linalg.norm(self.mean), 0, centred)
 
     def zero_shot(self, images: np.ndarray, clouds: Clouds) -> dict[str, np.ndarray]:
         """{"top<k>": (n,)} of image embeddings (n, Y), predicted or real, that show `clouds`."""
@@ -180,19 +201,23 @@ class Candidate:
 
 
 def evaluate(
-    candidates: Iterable[Candidate], aligned: Clouds, variants: Clouds
+    candidates: Iterable[Candidate], aligned: Clouds, variants: Clouds, unit: Sequence[str]
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Measure every candidate; only one needs to be in memory at a time.
 
     Args:
         candidates: in the order of the rows.
         aligned: the test split.
-        variants: the test objects' clouds, clean and corrupted, for the figures of single corruptions.
+        variants: the test objects' clouds, clean and corrupted, for retrieval and for the figures of single
+            corruptions.
+        unit: columns of the manifest; clouds that share them are no independent trials. With objects held out
+            it is the object, with classes the class.
 
     Returns:
-        - A row per candidate: `FACTS`; n_test (clouds) and objects; every measure on the test split; gain,
-          gain_low and gain_high: how much nearer than the median it comes, in L1, with its 95 % interval over
-          the test objects (Student's t).
+        - A row per candidate: `FACTS`; n_test (clouds) and objects; every measure on the test split, but
+          retrieval among the clean clouds of `variants`, whose number is `gallery`; gain_<name> of each of
+          `COMPARED` that came before: how much nearer than it the candidate comes, in L1, with _low and
+          _high, its 95 % interval over the units of the test split (Student's t).
         - A row per corruption, severity and candidate, but not for best epochs: mapper, seed, corruption,
           severity, n (clouds), every measure.
 
@@ -201,14 +226,21 @@ def evaluate(
     grouped = variants.manifest.groupby(["corruption", "severity"], sort=False)
     cell_of_cloud = grouped.ngroup().to_numpy()
     variant_cells = grouped.size().rename("n").reset_index()
+    clean = variants.where((variants.manifest["corruption"] == ORIGINAL).to_numpy())
+    units, compared = aligned.groups(unit), {}
     records, cells = [], []
     for candidate in candidates:
         record = {"kind": candidate.kind, "mapper": candidate.mapper, "epoch": candidate.epoch}
         record |= candidate.facts
         if candidate.measure:
             measured = candidate.measure(aligned)
-            record |= _summaries(measured, np.zeros(len(measured))).iloc[0].to_dict()
-            record |= _gain(measured, aligned)
+            of_clean = candidate.measure(clean).filter(regex="^(image|cloud)_")
+            record |= _summary(measured.drop(columns=of_clean.columns)) | _summary(of_clean)
+            if candidate.mapper in COMPARED:
+                compared[candidate.mapper] = measured["l1"]
+            if "l1" in measured:
+                for name, l1 in compared.items():
+                    record |= _gain(f"gain_{name}", l1 - measured["l1"], units)
             if candidate.epoch != "best":
                 of_cells = _summaries(candidate.measure(variants), cell_of_cloud)
                 of_cells = pd.concat([variant_cells, of_cells], axis=1)
@@ -217,7 +249,9 @@ def evaluate(
     frame = pd.DataFrame(records)
     frame = frame.reindex(columns=[*FACTS, *(name for name in frame if name not in FACTS)])
     frame = frame.assign(
-        n_test=len(aligned.images), objects=aligned.manifest.groupby(["class", "object"]).ngroups
+        n_test=len(aligned.images),
+        objects=aligned.manifest.groupby(OBJECT).ngroups,
+        gallery=len(clean.images),
     )
     return frame.astype(FACTS), pd.concat(cells, ignore_index=True).astype({"seed": "Int64"})
 
@@ -235,14 +269,15 @@ def _summaries(measured: pd.DataFrame, sets: np.ndarray) -> pd.DataFrame:
     return values
 
 
-def _gain(measured: pd.DataFrame, clouds: Clouds) -> dict[str, float]:
-    """How much nearer than the median, and between what; clouds of one object count together."""
-    if "l1" not in measured:
-        return {}
-    nearer = measured["median_l1"] - measured["l1"]
-    objects = nearer.groupby([clouds.manifest["class"], clouds.manifest["object"]]).mean()
-    over_objects = spread(objects.to_numpy())
-    return {"gain": over_objects.mean, "gain_low": over_objects.low, "gain_high": over_objects.high}
+def _summary(measured: pd.DataFrame) -> dict[str, float]:
+    """`_summaries` of all clouds together."""
+    return _summaries(measured, np.zeros(len(measured))).iloc[0].to_dict()
+
+
+def _gain(name: str, nearer: pd.Series, units: np.ndarray) -> dict[str, float]:
+    """The mean of `nearer`, (n,), and between what; clouds of one unit count together."""
+    over_units = spread(nearer.groupby(units).mean().to_numpy())
+    return {name: over_units.mean, f"{name}_low": over_units.low, f"{name}_high": over_units.high}
 
 
 def read_curves(directories: Iterable[str | Path]) -> pd.DataFrame:

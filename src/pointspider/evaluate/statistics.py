@@ -105,6 +105,12 @@ def spread(values: np.ndarray) -> Spread:
     return Spread(mean, deviation, mean - half, mean + half)
 
 
+def spread_of_shares(values: np.ndarray) -> Spread:
+    """`spread` of shares: Student's t knows nothing of their ends, 0 and 1, so its interval is cut there."""
+    known = spread(values)
+    return known._replace(low=float(np.clip(known.low, 0, 1)), high=float(np.clip(known.high, 0, 1)))
+
+
 class Paired(NamedTuple):
     """How often one model is ahead of another on the same trials, how often behind, and the exact p-value."""
 

@@ -156,7 +156,8 @@ def corruption_records(hits: pd.DataFrame) -> pd.DataFrame:
         hits: `zero_shot_hits` of one style.
 
     Returns:
-        Columns model, task ("zero_shot"), measure (top<k>), corruption, severity, n, value, low, high.
+        Columns model, task ("zero_shot"), measure (top<k>), corruption, severity, n, value, low, high,
+        interval ("clouds", over which they are).
     """
     by = ["model", "corruption", "severity"]
     wide = accuracies(hits[hits["set"] == TEST], by)
@@ -170,8 +171,8 @@ def corruption_records(hits: pd.DataFrame) -> pd.DataFrame:
         )
         for name in measures
     ]
-    columns = ["model", "task", "measure", "corruption", "severity", "n", "value", "low", "high"]
-    return pd.concat(long, ignore_index=True).assign(task="zero_shot")[columns]
+    columns = ["model", "task", "measure", "corruption", "severity", "n", "value", "low", "high", "interval"]
+    return pd.concat(long, ignore_index=True).assign(task="zero_shot", interval="clouds")[columns]
 
 
 def _ranks(names: pd.Series) -> dict[str, int]:

@@ -7,7 +7,7 @@ than that: there is nothing between its six Linear layers.
     procrustes           a rotation (or reflection), a scale and a shift
     ridge                least squares with a penalty on the weights
     reduced_rank         the same through a bottleneck of few dimensions
-    lad                  least absolute deviations: the optimum of the loss that BASE is trained on
+    lad                  least absolute deviations: the optimum of BASE's loss on the training clouds
 
 N is training clouds, X and Y the widths of the two embeddings, K the rank of the centred point embeddings.
 Everything is computed in float64.
@@ -52,30 +52,33 @@ class Affine:
 
 
 def fit_baselines(
-    x: np.ndarray, y: np.ndarray, lambdas: Sequence[float], folds: int, seed: int
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, lambdas: Sequence[float], folds: int, seed: int
 ) -> dict[str, Affine]:
     """Fit every baseline.
 
     Args:
         x: (N, X) point-cloud embeddings of the training split.
         y: (N, Y) image embeddings of the same clouds in the same order.
+        groups: (N,) what is left out as a whole in cross-validation: each cloud's object, or its class.
         lambdas: `baselines.ridge_lambdas` of params.yaml.
-        folds: `baselines.folds` of params.yaml.
+        folds: `baselines.folds` of params.yaml; at most one for each group.
         seed: of the folds.
 
     Returns:
         {name: baseline} in Table III's order.
 
     Raises:
-        InputError: the embeddings do not fit each other or hold NaN or inf; there is no λ, or more folds than
-            clouds.
+        InputError: the embeddings do not fit each other or hold NaN or inf; there is no λ; there are fewer
+            than two folds or groups.
     """
     _check(x, y)
     x, y = x.astype(np.float64), y.astype(np.float64)
     data = Centred.of(x, y)
     lambdas = sorted(lambdas)
     ranks = _ranks(y.shape[1])
-    l1 = cross_validated_l1(x, y, lambdas, ranks, folds, seed)  # (λ, ranks, the last without a bottleneck)
+    l1 = cross_validated_l1(
+        x, y, groups, lambdas, ranks, folds, seed
+    )  # (λ, ranks, the last without a bottleneck)
     best = int(l1[:, -1].argmin())
     best_reduced, best_rank = np.unravel_index(l1[:, :-1].argmin(), l1[:, :-1].shape)
     return {
@@ -183,9 +186,15 @@ def _leading(data: Centred, targets: np.ndarray, shrinkage: np.ndarray) -> np.nd
 
 
 def cross_validated_l1(
-    x: np.ndarray, y: np.ndarray, lambdas: Sequence[float], ranks: Sequence[int], folds: int, seed: int
+    x: np.ndarray,
+    y: np.ndarray,
+    groups: np.ndarray,
+    lambdas: Sequence[float],
+    ranks: Sequence[int],
+    folds: int,
+    seed: int,
 ) -> np.ndarray:
-    """Mean L1 on clouds that were left out, of `reduced_rank` with every λ and rank, and of `ridge`.
+    """Mean L1 on groups of clouds that were left out, of `reduced_rank` with every λ and rank, and `ridge`.
 
     The measure is the table's, L1, though the fits are least squares.
 
@@ -193,18 +202,22 @@ def cross_validated_l1(
         (len(lambdas), len(ranks) + 1); the last column is `ridge`.
 
     Raises:
-        InputError: there is no λ, or folds are not from 2 to N.
+        InputError: there is no λ, or there are fewer than two folds or groups.
     """
     if not lambdas:
         raise InputError("baselines.ridge_lambdas: empty; give at least one λ, e.g. [0.01, 0.1, 1].")
-    if not 2 <= folds <= len(x):
+    _, group = np.unique(groups, return_inverse=True)
+    count = int(group.max()) + 1
+    folds = min(folds, count)
+    if folds < 2:
         raise InputError(
-            f"baselines.folds: {len(x)} training clouds cannot be cross-validated in {folds} folds; choose 2 "
-            "or more folds, or raise alignment.split.train."
+            f"baselines.folds: training clouds of {count} objects or classes cannot be cross-validated in "
+            f"{folds} folds; choose 2 or more folds, or train on more of them."
         )
     l1 = np.zeros((len(lambdas), len(ranks) + 1))
-    for left_out in np.array_split(generator(seed, "folds").permutation(len(x)), folds):
-        kept = np.setdiff1d(np.arange(len(x)), left_out)
+    for fold in np.array_split(generator(seed, "folds").permutation(count), folds):
+        left_out = np.isin(group, fold)
+        kept = ~left_out
         data = Centred.of(x[kept], y[kept])
         targets = data.left.T @ data.y  # (K, Y)
         inputs = (x[left_out] - data.x_mean) @ data.right.T  # (left out, K)

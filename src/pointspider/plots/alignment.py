@@ -73,6 +73,9 @@ def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
     axes.set_xlim(0.9 * low, high + 0.05 * (high - low))
     axes.set_xlabel("mean L1 on the test clouds (lower is better)")
     reciprocal = axes.secondary_xaxis("top", functions=(_reciprocal, _reciprocal))
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high and tick > 0]
+    reciprocal.set_xticks([1 / tick for tick in ticks], [f"{1 / tick:.3g}" for tick in ticks])
     reciprocal.set_xlabel("L1DIV = 1 / mean L1 (higher is better)")
     _legend(figure, [axes], columns=3)
     return figure
@@ -104,14 +107,14 @@ def plot_retrieval(extended: pd.DataFrame) -> Figure:
         for k, marker, colour in zip(RECALLED, "osD", (BLUE, GREEN, ORANGE), strict=True):
             recall = rows[f"{what}_r{k}"]
             reach = np.abs(rows[[f"{what}_r{k}_low", f"{what}_r{k}_high"]].sub(recall, axis=0).T)
-            label = f"R@{k}, mean and 95 % interval over the seeds"
+            label = f"R@{k}, 95 % interval over the seeds, of fits over the test objects"
             axes.errorbar(
                 recall, y, xerr=reach, fmt=marker, color=colour, mfc="none", ms=5, lw=1, label=label
             )
             chance = rows[f"chance_r{k}"].iloc[0]
-            axes.axvline(chance, color=colour, lw=1, ls=":", label="by chance" if k == RECALLED[0] else None)
+            axes.axvline(chance, color=colour, lw=1, ls=":", label=f"R@{k} by chance")
         axes.set(
-            title=f"{title}, {rows['objects'].iloc[0]} test objects", xlabel="recall", xlim=(-0.03, 1.03)
+            title=f"{title}, {rows['gallery'].iloc[0]} clean test clouds", xlabel="recall", xlim=(-0.03, 1.03)
         )
     name_rows(panels, rows["mapper"].tolist())
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)

@@ -27,7 +27,8 @@ SCALES = {
 }
 
 PER_ROW = 4  # heat maps side by side
-ALL = "all"  # the column of all severities together
+ALL = "all"  # the column of all severities together, which ratios such as skill do not have
+CLEAN = "clean"  # what it is called where the clean clouds stand alone in it
 BELOW = "≪"  # in a cell whose value is below the scale, and too long to print
 
 
@@ -53,7 +54,7 @@ def plot_corruptions(records: pd.DataFrame, measure: str, preset: str) -> Figure
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     low, high = _limits(records["value"], scale.centred)
     for axes, model in zip(panels, models, strict=False):
-        values = _by_severity(records[records["model"] == model]).reindex(corruptions)
+        values = _by_severity(records[records["model"] == model], not scale.centred).reindex(corruptions)
         image = _heat_map(axes, values, low, high, scale.colours)
         axes.set_title(wrap(model, 22 if columns == PER_ROW else 40), fontsize=8)
         axes.set_xlabel("severity", fontsize=8)
@@ -81,16 +82,17 @@ def _limits(values: pd.Series, centred: bool) -> tuple[float, float]:
     return low, max(high, low + 0.1)
 
 
-def _by_severity(records: pd.DataFrame) -> pd.DataFrame:
-    """Values by corruption (rows), and by severity and their mean over clouds (columns); gaps are NaN.
+def _by_severity(records: pd.DataFrame, averaged: bool) -> pd.DataFrame:
+    """Values by corruption (rows), and by severity and, if `averaged`, their mean over clouds (columns).
 
-    The clean clouds, which have no severity, stand in the column of all.
+    The clean clouds, which have no severity, stand in the last column. Gaps are NaN.
     """
     corrupted = records[records["corruption"] != ORIGINAL]
     single = corrupted.pivot(index="corruption", columns="severity", values="value")
     total = (records["n"] * records["value"]).groupby(records["corruption"]).sum()
     total = total / records.groupby("corruption")["n"].sum()
-    return single.reindex(total.index).assign(**{ALL: total})
+    last = {ALL: total} if averaged else {CLEAN: total[total.index == ORIGINAL]}
+    return single.reindex(total.index).assign(**last)
 
 
 def _heat_map(axes: Axes, values: pd.DataFrame, low: float, high: float, colours: str) -> AxesImage:

@@ -9,16 +9,14 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t as student
 
-from pointspider.evaluate.alignment import FACTS, RECALLED
-from pointspider.evaluate.statistics import CONFIDENCE, spread
-from pointspider.tables.common import paper_figure, require, weights_label
+from pointspider.evaluate.alignment import COMPARED, FACTS, RECALLED
+from pointspider.evaluate.statistics import spread, spread_of_shares, wilson_interval
+from pointspider.tables.common import SPREAD, paper_figure, require, weights_label
 
 #: Table III: L1DIV = 1 / mean L1 on the 420 test clouds, one training each.
 PAPER_L1DIV = {"BASE": 1.529, "LNORM": 3.996, "RNORM": 1.569}
-SPREAD = ("", "_std", "_low", "_high")
-RUN = ["epochs", "batch_size", "base_width", "n_train", "n_test", "objects"]
+RUN = ["epochs", "batch_size", "base_width", "n_train", "n_test", "objects", "gallery"]
 #: `task` in per_corruption.csv.
 TASKS = {"objects": "alignment", "classes": "alignment_held_out_classes"}
 
@@ -35,9 +33,10 @@ def alignment_table(records: pd.DataFrame, **provenance: str) -> pd.DataFrame:
         A row per baseline and mapper, in the order of `records`. <measure>_last is the mean over the seeds
         that did not diverge, with _std, their sample standard deviation, and _low and _high, the mean's 95 %
         interval; L1DIV and skill are taken per seed first. _best is after the epoch of lowest test loss,
-        which is optimistic. better and worse count the seeds whose last epoch is nearer to, or farther from,
-        the images than the median by more than chance: the 95 % interval of the difference over the test
-        objects leaves out 0. l1div_difference is to the paper's L1DIV.
+        which is optimistic. better_<other> and worse_<other>, of the median and of ridge, count the seeds
+        whose last epoch is nearer to, or farther from, the images than it by more than chance: the 95 %
+        interval of the paired difference over the test objects leaves out 0. l1div_difference is to the
+        paper's L1DIV.
 
     Raises:
         InputError: a column is missing.
@@ -51,7 +50,7 @@ def alignment_table(records: pd.DataFrame, **provenance: str) -> pd.DataFrame:
         for epoch, runs in (("last", last), ("best", own[own["epoch"] != "last"])):
             for name in ("l1", "l1div", "skill"):
                 row |= _over_seeds(f"{name}_{epoch}", _whole(runs)[name])
-        row |= {"better": int((last["gain_low"] > 0).sum()), "worse": int((last["gain_high"] < 0).sum())}
+        row |= _verdicts(last)
         row["paper_l1div"] = paper_figure(provenance["preset"], PAPER_L1DIV, row["mapper"])
         row["l1div_difference"] = row["l1div_last"] - row["paper_l1div"]
         rows.append(row)
@@ -66,8 +65,10 @@ def extended_table(records: pd.DataFrame, **provenance: str) -> pd.DataFrame:
 
     Returns:
         A row per split, predictor and epoch ("last" and "best" of a training, else "-"), references included:
-        each measure's mean over the seeds that did not diverge, with _std, _low and _high as there; better
-        and worse; chance_r<k> of retrieval.
+        each measure's and gain's mean over the seeds that did not diverge, with _std, _low and _high as
+        there; better_<other> and worse_<other>, over the test classes where classes are held out; chance_r<k>
+        of retrieval among the clean clouds. Predictors without seeds have Wilson's intervals over the test
+        objects, of recalls and top<k>, where objects are held out.
 
     Raises:
         InputError: a column is missing.
@@ -77,10 +78,13 @@ def extended_table(records: pd.DataFrame, **provenance: str) -> pd.DataFrame:
     rows = []
     for (split, _, epoch), runs in records.groupby(["split", "mapper", "epoch"], sort=False):
         row = provenance | {"split": split} | _facts(runs) | {"epoch": epoch}
-        row |= {"better": int((runs["gain_low"] > 0).sum()), "worse": int((runs["gain_high"] < 0).sum())}
-        for name in measures:
+        row |= _verdicts(runs)
+        for name in [*measures, *(f"gain_{other}" for other in COMPARED)]:
             row |= _over_seeds(name, _whole(runs)[name])
-        row |= {f"chance_r{k}": min(k / row["objects"], 1) for k in RECALLED}
+        if split == "objects" and row["seeds"] == "-":
+            for name in filter(_is_share, measures):
+                row |= _over_objects(name, row)
+        row |= {f"chance_r{k}": min(k / row["gallery"], 1) for k in RECALLED}
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -90,17 +94,19 @@ def corruption_rows(cells: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         Columns model, task, measure, corruption, severity, n (clouds), value (mean over the seeds), low and
-        high (its 95 % interval over them; missing without seeds).
+        high (its 95 % interval over them; missing without several), interval ("seeds", or "" where none).
     """
-    by = ["split", "mapper", "corruption", "severity", "n"]
-    long = cells.melt(by, measure_names(cells), "measure").dropna(subset="value")
-    grouped = long.groupby([*by, "measure"], sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
-    factor = student.ppf((1 + CONFIDENCE) / 2, grouped["count"] - 1)
-    half = factor * grouped["std"] / np.sqrt(grouped["count"])
-    rows = grouped.rename(columns={"mapper": "model", "mean": "value"}).assign(
-        task=grouped["split"].map(TASKS), low=grouped["mean"] - half, high=grouped["mean"] + half
-    )
-    return rows[["model", "task", "measure", "corruption", "severity", "n", "value", "low", "high"]]
+    by = ["split", "mapper", "corruption", "severity", "n", "measure"]
+    long = cells.melt(by[:-1], measure_names(cells), "measure").dropna(subset="value")
+    rows = []
+    for key, values in long.groupby(by, sort=False)["value"]:
+        measure = key[-1]
+        value, _, low, high = _over_seeds(measure, values).values()
+        interval = "seeds" if len(values) > 1 else ""
+        rows.append([TASKS[key[0]], *key[1:], value, low, high, interval])
+    columns = ["task", "model", *by[2:], "value", "low", "high", "interval"]
+    order = ["model", "task", "measure", *by[2:-1], "value", "low", "high", "interval"]
+    return pd.DataFrame(rows, columns=columns)[order]
 
 
 def measure_names(frame: pd.DataFrame) -> list[str]:
@@ -116,7 +122,8 @@ def _recalls() -> list[str]:
 
 def _typed(records: pd.DataFrame) -> pd.DataFrame:
     """`records` with the types that a CSV does not keep."""
-    wanted = ["split", *FACTS, *RUN, *measure_names(records), "gain_low", "gain_high"]
+    gains = [f"gain_{other}{end}" for other in COMPARED for end in ("", "_low", "_high")]
+    wanted = ["split", *FACTS, *RUN, *measure_names(records), *gains]
     require(records, wanted, "alignment records")
     return records.astype(FACTS)
 
@@ -146,10 +153,34 @@ def _whole(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["diverged_at"].isna()]
 
 
+def _verdicts(runs: pd.DataFrame) -> dict[str, int]:
+    """How many seeds are better than each of `COMPARED`, and how many worse."""
+    verdicts = {}
+    for other in COMPARED:
+        verdicts[f"better_{other}"] = int((runs[f"gain_{other}_low"] > 0).sum())
+        verdicts[f"worse_{other}"] = int((runs[f"gain_{other}_high"] < 0).sum())
+    return verdicts
+
+
+def _is_share(measure: str) -> bool:
+    """Whether a measure is a share of clouds, from 0 to 1."""
+    return bool(re.fullmatch(r"(image_r|cloud_r|top)\d+", measure))
+
+
+def _over_objects(name: str, row: Mapping) -> dict[str, float]:
+    """Wilson's interval of a share over the test objects, as `_over_seeds`; missing as the share is."""
+    if pd.isna(row[name]):
+        return {}
+    low, high = wilson_interval(min(row[name], 1) * row["objects"], row["objects"])
+    return {f"{name}_low": low, f"{name}_high": high}
+
+
 def _over_seeds(name: str, values: pd.Series) -> dict[str, float]:
     """{<name>: mean, <name>_std: …, <name>_low: …, <name>_high: …}, missing as far as they do not exist."""
     values = values.dropna()
-    known = spread(values) if len(values) else [np.nan] * len(SPREAD)
+    known = [np.nan] * len(SPREAD)
+    if len(values):
+        known = (spread_of_shares if _is_share(name) else spread)(values)
     return {f"{name}{end}": value for end, value in zip(SPREAD, known, strict=True)}
 
 

@@ -1,6 +1,6 @@
 """Table III on the summary page: what its columns mean, its rows, and what they support, said by rule."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
@@ -10,6 +10,8 @@ from pointspider.mapper import LABELS
 from pointspider.tables.alignment import PAPER_L1DIV, TASKS, measure_names
 from pointspider.tables.common import number
 
+#: Baselines that are blind to the cloud; they name one class, or all alike.
+CONSTANTS = ("zero", "mean", "median")
 #: Relative difference up to which two L1DIV are called alike; the paper's BASE and RNORM differ by 3 %.
 ALIKE = 0.1
 TEXT = (
@@ -18,15 +20,17 @@ TEXT = (
     "{n_test} test clouds, after training on {n_train}; L1DIV = 1 / L1, higher is better. Skill is the share "
     "of the training median's L1 that a predictor removes. The first rows are baselines, fitted rather than "
     "trained: *zero*, *mean* and *median* are constants, blind to the cloud; the others are affine maps, as "
-    "BASE is one, and *lad* is the optimum of the mappers' own loss among them. Brackets are 95 % intervals "
+    "BASE is one, and *lad* is the one of least L1 on the training clouds; where these are fewer than the "
+    "embedding's dimensions, it meets all of them, which says nothing of others. Brackets are 95 % intervals "
     "over the seeds (Student's t). The best epoch is chosen on the test clouds, which flatters it."
 )
 TEXT_EXTENDED = (
     "What predictions are good for. Cosine: to the render's embedding, both minus the training mean. "
-    "R@k: a prediction finds the render of its cloud among those of all {objects} test objects (cloud → "
-    "image), or a render the prediction (image → cloud), within k; by chance k / {objects}. Top-k: the class "
-    "is among the k whose prompts are most similar to the prediction; *renders* are the renders' own "
-    "embeddings, *classifier* is the point encoder's classifier. Held out: `objects`, as in Table III, or "
+    "R@k: among the clean clouds of the test objects, a prediction finds the render of its cloud (cloud → "
+    "image), or a render the prediction (image → cloud), within k; by chance k / clean clouds. All else is "
+    "measured on the aligned clouds. Top-k: the class is among the k whose prompts are most similar to the "
+    "prediction; *renders* are the renders' own embeddings, *classifier* is the point encoder's classifier. "
+    "Held out: `objects`, as in Table III, or "
     "`classes`, with predictors that were fitted without the classes they are tested on."
 )
 
@@ -40,7 +44,9 @@ def cells(row: Mapping) -> dict[str, str]:
             f"L1DIV, {epoch}": _interval(row, f"l1div_{epoch}", ".3f"),
             f"skill, {epoch}": _interval(row, f"skill_{epoch}", "+.1%"),
         }
-    cells |= {"best epoch": row["best_epoch"], "fit": row["note"]}
+    epochs = row["diverged_at"].replace(" ", ", ")
+    note = row["note"] if epochs == "-" else f"diverged at epoch {epochs}"
+    cells |= {"best epoch": row["best_epoch"], "fit": note}
     return cells | {
         "paper, L1DIV": number(row["paper_l1div"], ".3f"),
         "− paper": number(row["l1div_difference"], "+.3f"),
@@ -56,6 +62,7 @@ def extended_cells(extended: pd.DataFrame) -> Iterator[dict[str, str]]:
             "predictor": row["mapper"],
             "skill": number(row["skill"], "+.1%"),
             "cosine": number(row["cosine"], ".2f"),
+            "clean clouds": str(row["gallery"]),
             **{f"cloud → image, R@{k}": number(row[f"image_r{k}"], ".1%") for k in RECALLED},
             "rank": number(row["image_rank"], ".1f"),
             **{f"image → cloud, R@{k}": number(row[f"cloud_r{k}"], ".1%") for k in RECALLED},
@@ -73,87 +80,80 @@ def read(table: pd.DataFrame, extended: pd.DataFrame) -> Iterator[str]:
     """
     last = extended[extended["epoch"] != "best"]
     objects, classes = (last[last["split"] == split].set_index("mapper") for split in TASKS)
-    for name in LABELS.values():
-        yield f"{name} {_beside_the_median(objects.loc[name], objects.loc['median'])}"
-    yield from _beside_the_best_baseline(objects)
+    trained = objects.index[objects["seeds"] != "-"]
+    for name in trained:
+        yield f"{name} {_beside(objects.loc[name], objects.loc['median'])}"
+    yield _fits(objects)
+    for name in trained:
+        if pd.notna(objects.loc[name, "l1"]):
+            yield f"{name} {_beside(objects.loc[name], objects.loc['ridge'])}"
     for name in LABELS.values():
         if pd.notna(objects.loc[name, "l1"]):
             yield f"{name} {_retrieves(objects.loc[name])}"
     yield _named_right(objects)
-    for name in LABELS.values():
-        yield f"On classes held out, {name} {_beside_the_median(classes.loc[name], classes.loc['median'])}"
+    for name in trained:
+        yield f"On classes held out, {name} {_beside(classes.loc[name], classes.loc['median'])}"
     if table["paper_l1div"].notna().any():
         yield from _beside_the_paper(table.set_index("mapper"))
 
 
-def _beside_the_median(row: pd.Series, median: pd.Series) -> str:
-    """Whether a mapper beats a constant.
+def _beside(row: pd.Series, other: pd.Series) -> str:
+    """Whether a trained predictor beats one of `pointspider.evaluate.alignment.COMPARED`.
 
-    A seed is better or worse where the 95 % interval of its distance to the median, over the test objects,
-    leaves out 0. The mapper is better if every seed is, and the interval over the seeds is above 0.
+    A seed is better or worse where the 95 % interval of its paired distance to the other, over the test
+    objects or classes, leaves out 0. The predictor is better if every seed is, and the interval over the
+    seeds is above 0.
     """
-    better, worse, seeds = int(row["better"]), int(row["worse"]), len(row["seeds"].split())
+    better, worse = int(row[f"better_{other.name}"]), int(row[f"worse_{other.name}"])
+    seeds = len(row["seeds"].split())
     whole, epochs = seeds - int(row["diverged"]), row["diverged_at"].replace(" ", ", ")
     if not whole:
         return f"diverged with every seed (at epoch {epochs}), so it has no L1."
-    skill = f"skill {_interval(row, 'skill', '+.1%')}"
-    if better == whole and not row["skill_low"] <= 0:
-        told = f"is better than the median with {_seeds(better, whole)}: {skill}."
+    figures = f"skill {_interval(row, 'skill', '+.1%')}, L1 {row['l1']:.3f} beside {other['l1']:.3f}"
+    if better == whole and not row[f"gain_{other.name}_low"] <= 0:
+        told = f"is better than {other.name} with {_seeds(better, whole)}: {figures}."
     elif worse == whole:
-        ratio = row["l1"] / median["l1"]
-        told = (
-            f"is not better than the median but worse, with {_seeds(worse, whole)}: {ratio:.3g} times its L1."
-        )
+        told = f"is worse than {other.name} with {_seeds(worse, whole)}: {figures}."
     elif better or worse:
         told = (
-            f"is not reliably better than the median: better with {better}, worse with {worse} of {whole} "
-            f"seeds; {skill}."
+            f"is not reliably better than {other.name}: better with {better}, worse with {worse} of {whole} "
+            f"seeds; {figures}."
         )
     else:
-        told = f"is not better than the median, a constant does as well: {skill}."
+        told = f"is not told apart from {other.name}: {figures}."
     if whole < seeds:
         told += f" Left out: {seeds - whole} of {seeds} seeds, which diverged (at epoch {epochs})."
     return told
 
 
 def _seeds(count: int, whole: int) -> str:
-    if whole == 1:
-        return "its one seed"
-    return f"all {count} seeds" if count == whole else f"{count} of {whole} seeds"
+    return "its one seed" if whole == 1 else f"all {count} seeds"
 
 
-def _beside_the_best_baseline(rows: pd.DataFrame) -> Iterator[str]:
-    """Whether training and depth earn anything over a fitted map."""
-    baselines = rows[rows["kind"] == "baseline"]
-    best = baselines.loc[baselines["l1"].idxmin()]
-    others = baselines.index[(baselines["better"] == 0) & (baselines.index != "median")]
-    yield (
-        f"The best baseline is {best.name}: skill {best['skill']:+.1%}. Not better than the median are "
-        f"{', '.join(others) or 'none'}."
+def _fits(rows: pd.DataFrame) -> str:
+    """What the fits without seeds come to, and the one that trained predictors are compared with."""
+    fits = rows[(rows["kind"] == "baseline") & (rows["seeds"] == "-")]
+    level = fits.index[(fits["better_median"] == 0) & (fits.index != "median")]
+    return (
+        f"Training and depth earn what they gain over ridge, whose λ is chosen without the test clouds: "
+        f"skill {rows.loc['ridge', 'skill']:+.1%}. Fits that are not shown to be better than the median: "
+        f"{', '.join(level) or 'none'}."
     )
-    for name in LABELS.values():
-        row = rows.loc[name]
-        if pd.isna(row["l1"]):
-            continue
-        low, high = row[["l1_low", "l1_high"]].fillna(row["l1"])  # one seed has no interval
-        if high < best["l1"]:
-            told = "is better than"
-        elif low > best["l1"]:
-            told = "is worse than"
-        else:
-            told = "is not told apart from"
-        yield f"{name} {told} {best.name}: L1 {_interval(row, 'l1', '.3f')}, beside {best['l1']:.3f}."
 
 
 def _retrieves(row: pd.Series) -> str:
     """Whether a mapper retrieves: the Wilson interval, one trial per test object, lies above chance."""
-    k, objects = max(RECALLED), int(row["objects"])
+    objects = int(row["gallery"])
+    possible = [k for k in RECALLED if k < objects]
+    if not possible:
+        return f"cannot be judged by retrieval among {objects} test objects."
+    k = max(possible)
     chance, above, told = row[f"chance_r{k}"], 0, []
     for what, direction in (("image", "cloud → image"), ("cloud", "image → cloud")):
-        recall = min(row[f"{what}_r{k}"], 1)
-        low, high = wilson_interval(recall * objects, objects)
+        share, low, high = _share(row, f"{what}_r{k}")
         above += low > chance
-        told.append(f"{direction} R@{k} {recall:.1%} [{low:.1%}, {high:.1%}], R@1 {row[f'{what}_r1']:.1%}")
+        first = "" if k == 1 else f", R@1 {row[f'{what}_r1']:.1%}"
+        told.append(f"{direction} R@{k} {share:.1%} [{low:.1%}, {high:.1%}]{first}")
     verdict = (
         "does not retrieve above chance",
         "retrieves above chance one way only",
@@ -162,16 +162,27 @@ def _retrieves(row: pd.Series) -> str:
     return f"{verdict[above]}, which is {chance:.1%} for R@{k}: {'; '.join(told)}."
 
 
+def _share(row: pd.Series, name: str) -> tuple[float, float, float]:
+    """A share of the test objects, its mean over the seeds, with Wilson's interval."""
+    share = min(row[name], 1)
+    return share, *wilson_interval(share * row["objects"], row["objects"])
+
+
 def _named_right(rows: pd.DataFrame) -> str:
-    """The mapped clouds' top-1 beside that of the renders and of the point encoder's classifier."""
-    baselines = rows.loc[rows["kind"] == "baseline", "top1"]
-    shares = {name: rows.loc[name, "top1"] for name in (*LABELS.values(), baselines.idxmax())}
-    mapped = ", ".join(f"{name} {share:.1%}" for name, share in shares.items() if pd.notna(share))
-    others = {"renders": "the renders themselves", "classifier": "the point encoder's classifier"}
-    beside = ", ".join(
-        f"{told} {rows.loc[name, 'top1']:.1%}" for name, told in others.items() if name in rows.index
+    """The mapped clouds' top-1 beside that of the renders, of the point encoder's classifier, and chance."""
+    fits = rows.loc[(rows["kind"] == "baseline") & ~rows.index.isin(CONSTANTS), "top1"]
+
+    def told(names: Iterable[str]) -> str:
+        shares = {name: _share(rows.loc[name], "top1") for name in names if pd.notna(rows.loc[name, "top1"])}
+        return ", ".join(
+            f"{name} {share:.1%} [{low:.1%}, {high:.1%}]" for name, (share, low, high) in shares.items()
+        )
+
+    references = rows.index[rows["kind"] == "reference"]
+    return (
+        f"A mapped cloud's class is named right, top-1: {told([*LABELS.values(), fits.idxmax()])} (the "
+        f"baseline that names most). Beside it: {told(references)}; by chance {rows.loc['zero', 'top1']:.1%}."
     )
-    return f"A mapped cloud's class is named right, top-1: {mapped} (the best baseline). Beside it: {beside}."
 
 
 def _beside_the_paper(rows: pd.DataFrame) -> Iterator[str]:
@@ -186,11 +197,16 @@ def _beside_the_paper(rows: pd.DataFrame) -> Iterator[str]:
                 f"{row['l1div_difference']:+.3f}."
             )
     base, lnorm, rnorm = (rows.loc[name] for name in LABELS.values())
+    claim = "The paper's claim, that LNORM is best and BASE and RNORM are alike,"
+    diverged = [name for name in LABELS.values() if pd.isna(rows.loc[name, "l1div_last"])]
+    if diverged:
+        yield f"{claim} cannot be judged: {' and '.join(diverged)} diverged."
+        return
     best = all(lnorm["l1div_last_low"] > other["l1div_last_high"] for other in (base, rnorm))
     alike = abs(base["l1div_last"] / rnorm["l1div_last"] - 1) <= ALIKE
     verdict = ("does not hold", "holds in part", "holds")[int(best) + int(alike)]
     yield (
-        f"The paper's claim, that LNORM is best and BASE and RNORM are alike, {verdict}: LNORM's interval is "
+        f"{claim} {verdict}: LNORM's interval is "
         f"{'' if best else 'not '}above both others', and BASE and RNORM are {'' if alike else 'not '}within "
         f"{ALIKE:.0%} of each other."
     )

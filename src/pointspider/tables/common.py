@@ -13,6 +13,9 @@ import pandas as pd
 
 from pointspider.errors import InputError
 
+#: Of a mean over seeds or draws: ends of the columns of `pointspider.evaluate.statistics.Spread`.
+SPREAD = ("", "_std", "_low", "_high")
+
 
 def require(frame: pd.DataFrame, columns: Sequence[str], what: str) -> None:
     """Refuse a frame that lacks a column or has no rows.

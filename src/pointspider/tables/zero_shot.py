@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from pointspider.errors import InputError
-from pointspider.evaluate.statistics import difference_interval, spread, wilson_interval
+from pointspider.evaluate.statistics import difference_interval, spread, spread_of_shares, wilson_interval
 from pointspider.evaluate.zero_shot import CLEAN, FIRST_DRAW, PAIR, TEST
-from pointspider.tables.common import mean_and_spread, number, paper_figure, require, weights_label
+from pointspider.tables.common import SPREAD, mean_and_spread, number, paper_figure, require, weights_label
 
 #: Table II: {model: {k: top-k accuracy on one Double Roulette draw}}.
 PAPER_ACCURACY = {
@@ -19,6 +19,7 @@ PAPER_ACCURACY = {
     "CLIP-ViT-H-14-laion2B-s32B-b79K": {1: 0.300, 3: 0.400},
     "CLIP-ViT-L-14-DataComp.XL-s13B-b90K": {1: 0.225, 3: 0.350},
 }
+ALL_DRAWS = "all draws"
 PAPER_CLOUDS = 40  # of that draw, one per class
 SIGNIFICANT = 0.05  # a p-value below it tells two models apart
 TEXT = (
@@ -108,13 +109,13 @@ def extended_table(
         common = {"preset": preset, "data": data, "model": model, "weights": weights_label(weights[model])}
         evaluated = {
             "first draw": sets[FIRST_DRAW],
-            "all draws": _over_draws(draws),
+            ALL_DRAWS: _over_draws(draws),
             "test": sets[TEST],
             "clean": sets[CLEAN],
         }
         for name, values in evaluated.items():
             row = {**common, "prompts": style, "set": name, "seed": seed, "n": int(values["n"])}
-            row |= {"draws": len(draws) if name == "all draws" else 1}
+            row |= {"draws": len(draws) if name == ALL_DRAWS else 1}
             for k in top_ranks(records):
                 row |= {f"top{k}{end}": values.get(f"top{k}{end}", np.nan) for end in ("", "_std", *ENDS[1:])}
                 row |= {f"top{k}_chance": k / classes}
@@ -155,9 +156,8 @@ def _over_draws(draws: pd.DataFrame) -> dict[str, float]:
     """The records of several draws as one: means, standard deviations and the means' intervals."""
     row = {"n": draws["n"].iloc[0]}
     for k in top_ranks(draws):
-        mean, deviation, *interval = spread(draws[f"top{k}"])
-        low, high = np.clip(interval, 0, 1)  # Student's t knows nothing of the ends of a share
-        row |= {f"top{k}": mean, f"top{k}_std": deviation, f"top{k}_low": low, f"top{k}_high": high}
+        known = spread_of_shares(draws[f"top{k}"])
+        row |= {f"top{k}{end}": value for end, value in zip(SPREAD, known, strict=True)}
     return row
 
 
@@ -223,8 +223,11 @@ def cells(table: pd.DataFrame) -> Iterator[dict[str, str]]:
 def extended_cells(extended: pd.DataFrame) -> Iterator[dict[str, str]]:
     """The extended Table II on the summary page, top-1 only: a row per model and style of prompt."""
     for (model, style), own in extended.groupby(["model", "prompts"], sort=False):
-        sets = {f"top-1, {row['set']}": _share(row, "top1") for row in own.to_dict("records")}
-        yield {"model": model, "prompts": style, **sets}
+        cells = {"model": model, "prompts": style}
+        for row in own.to_dict("records"):
+            over_draws = mean_and_spread(row["top1"], row["top1_std"], ".3f")
+            cells[f"top-1, {row['set']}"] = over_draws if row["set"] == ALL_DRAWS else _share(row, "top1")
+        yield cells
 
 
 def read(table: pd.DataFrame, pairs: pd.DataFrame) -> Iterator[str]:
