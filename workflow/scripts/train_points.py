@@ -1,4 +1,4 @@
-"""Train the point encoder on the encoder objects' clean clouds or ModelNet40's; test it on the test objects'."""
+"""Train the point encoder on clean clouds, the encoder objects' or ModelNet40's, and test it."""
 
 import os
 from contextlib import suppress
