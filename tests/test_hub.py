@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -141,21 +142,36 @@ def test_a_commit_without_safetensors_has_the_other_format(tmp_path, serve):
     assert (directory / "open_clip_pytorch_model.bin").read_bytes() == b"pickled"
 
 
+def told(result: subprocess.CompletedProcess, cache: Path) -> str:
+    """The error, which says in any case what is missing and how to get it."""
+    assert result.stdout.startswith(f"error {NAME}: the cache {cache}/hub lacks commit {COMMIT}"), (
+        result.stdout + result.stderr
+    )
+    assert f"hf download {NAME} --revision {COMMIT}" in result.stdout
+    assert "give a local directory" in result.stdout
+    return result.stdout
+
+
 def test_a_commit_without_weights_is_refused(tmp_path, serve):
-    result = fetch(tmp_path, serve(CONFIGURATION).server_port)
-    assert result.stdout.startswith("error "), result.stdout + result.stderr
-    assert "has none of open_clip_model.safetensors, open_clip_pytorch_model.bin" in result.stdout
+    port = serve(CONFIGURATION).server_port
+    neither = "has neither open_clip_model.safetensors nor open_clip_pytorch_model.bin"
+    assert f"hub {neither}" in told(fetch(tmp_path, port), tmp_path)
+    assert "HF_HUB_OFFLINE forbids" in told(fetch(tmp_path, port, offline=True), tmp_path)
 
 
-def test_a_hub_that_cannot_be_reached_is_told(tmp_path, serve):
-    # A hub that does not know the model answers at once; for one that does not answer the library waits long
-    for port, offline in ((1, True), (serve({}).server_port, False)):
-        result = fetch(tmp_path, port, offline)
-        message = result.stdout
-        assert message.startswith(f"error {NAME}: the Hugging Face hub cannot be reached"), (
-            message + result.stderr
-        )
-        assert (" (HF_HUB_OFFLINE is set)" in message) == offline
-        assert f"its cache {tmp_path}/hub lacks commit {COMMIT}" in message
-        assert f"hf download {NAME} --revision {COMMIT}" in message
-        assert "give a local directory" in message
+def test_a_cache_without_the_weights_is_told_offline(tmp_path, serve):
+    directory = tmp_path / "hub/models--someone--clip/snapshots" / COMMIT
+    directory.mkdir(parents=True)
+    (directory / "open_clip_config.json").write_bytes(b"{}")
+    assert "HF_HUB_OFFLINE forbids" in told(fetch(tmp_path, 1, offline=True), tmp_path)
+
+
+def test_a_hub_that_cannot_be_reached_is_told(tmp_path):
+    """Offline: for a hub that does not answer the library waits long."""
+    assert "cannot be reached" in told(fetch(tmp_path, 1, offline=True), tmp_path)
+
+
+def test_a_hub_without_the_model_can_be_reached(tmp_path, serve):
+    message = told(fetch(tmp_path, serve({}).server_port), tmp_path)
+    assert "the Hugging Face hub answers: 404" in message
+    assert "cannot be reached" not in message

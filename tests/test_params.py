@@ -6,7 +6,8 @@ import yaml
 from conftest import ROOT, SCHEMA
 
 from pointspider.errors import InputError
-from pointspider.params import load, resolve
+from pointspider.params import load, locate, resolve
+from pointspider.remote import read_remotes
 
 
 def test_both_presets_of_the_repository_are_valid(params):
@@ -101,12 +102,57 @@ def test_resolving_does_not_change_its_argument(params):
             lambda p: p["presets"]["embedded"]["encoders"]["points"].pop("epochs"),
             r"encoders\.points\.epochs: missing",
         ),
+        (lambda p: p["alignment"].update(clouds="all"), r"mapper\.batch_size: null .* give a number"),
     ],
 )
 def test_a_bad_parameter_is_refused_with_its_path(params, change, message):
     change(params)
     with pytest.raises(InputError, match=message):
         resolve(params, SCHEMA)
+
+
+@pytest.fixture
+def paper(params, tmp_path, monkeypatch) -> dict:
+    """The preset `paper` on a machine that holds nothing."""
+    monkeypatch.chdir(tmp_path)
+    return resolve({**params, "preset": "paper"}, SCHEMA)
+
+
+REMOTES = read_remotes(ROOT / "data/sources.csv")
+
+
+def test_what_is_fetched_is_found_however_its_path_is_written(paper):
+    assert locate(paper, REMOTES) == paper
+    paper["clouds"]["directory"] = "./data//modelnet40_c/"
+    paper["encoders"]["points"]["directory"] = "data/modelnet40_ply_hdf5_2048/"
+    located = locate(paper, REMOTES)
+    assert located["clouds"]["directory"] == "data/modelnet40_c"
+    assert located["encoders"]["points"]["directory"] == "data/modelnet40_ply_hdf5_2048"
+    generate = {**paper, "clouds": {**paper["clouds"], "source": "generate", "directory": "data/"}}
+    assert locate(generate, REMOTES)["clouds"]["directory"] == "data"
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        ("clouds.directory", "data/typo"),
+        ("encoders.points.directory", "data/typo"),
+        ("encoders.points.checkpoint", "nowhere.pth"),
+        ("encoders.points.checkpoint", "openai/clip-vit-base-patch32"),
+        ("encoders.images.clip-vit-base-patch32.weights", "openai/clip"),
+        ("encoders.images.clip-vit-base-patch32.weights", "modelnet40_c_pointnet"),
+    ],
+)
+def test_what_is_neither_here_nor_fetched_is_refused(paper, tmp_path, keys, value):
+    *parents, key = keys.split(".")
+    section = paper
+    for parent in parents:
+        section = section[parent]
+    section[key] = value
+    with pytest.raises(InputError, match=f"{keys}: '{value}' is neither on this machine nor in data/sources"):
+        locate(paper, REMOTES)
+    (tmp_path / value).mkdir(parents=True)
+    assert locate(paper, REMOTES) == paper
 
 
 def test_a_broken_file_is_named(tmp_path):

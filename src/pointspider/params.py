@@ -2,6 +2,7 @@
 
 import copy
 import difflib
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import jsonschema
 import yaml
 
 from pointspider.errors import InputError
+from pointspider.remote import Remote
 
 
 def load(paths: Sequence[str | Path], schema_path: str | Path) -> dict:
@@ -69,7 +71,49 @@ def resolve(config: Mapping, schema_path: str | Path) -> dict:
         for error in jsonschema.Draft202012Validator(schema).iter_errors(resolved[name]):
             raise InputError(f"params.yaml: {_explain(error, own or {}, name)}")
         _check_together(resolved[name], own or {}, name)
-    return resolved[config["preset"]]
+    chosen = resolved[config["preset"]]
+    if chosen["alignment"]["clouds"] == "all" and chosen["mapper"]["batch_size"] is None:
+        raise InputError(
+            "params.yaml: mapper.batch_size: null trains on every variant of every object in one step; give "
+            "a number with alignment.clouds: all."
+        )
+    return chosen
+
+
+def locate(params: Mapping, remotes: Mapping[str, Remote]) -> dict:
+    """The parameters with every path written plainly: without "./", "//" or a closing slash.
+
+    Args:
+        params: of `resolve`.
+        remotes: of `remote.read_remotes`.
+
+    Raises:
+        InputError: a path or name of clouds or weights is neither on this machine nor in data/sources.csv.
+    """
+    params = copy.deepcopy(dict(params))
+    places = {remote.place for remote in remotes.values() if remote.path}
+
+    def check(section: dict, key: str, keys: str, known: set[str]) -> None:
+        if section.get(key) is None or section[key] in known:
+            return
+        path = os.path.normpath(section[key])
+        if path not in places | known and not Path(path).exists():
+            raise InputError(
+                f"params.yaml: {keys}.{key}: '{section[key]}' is neither on this machine nor in "
+                "data/sources.csv; correct it, or put there what it names."
+            )
+        section[key] = path
+
+    # What `generate` reads lies beside each other in one directory.
+    check(params["clouds"], "directory", "clouds", {os.path.dirname(place) for place in places})
+    points = params["encoders"]["points"]
+    check(points, "checkpoint", "encoders.points", {"train"} | {r.name for r in remotes.values() if r.path})
+    if points["checkpoint"] == "train":
+        check(points, "directory", "encoders.points", set())
+    published = {"train"} | {remote.name for remote in remotes.values() if not remote.path}
+    for name, clip in params["encoders"]["images"].items():
+        check(clip, "weights", f"encoders.images.{name}", published)
+    return params
 
 
 def _check_together(params: dict, own: Mapping, preset: str) -> None:

@@ -11,20 +11,20 @@ shell.prefix(f"export PYTHONPATH='{SOURCE}'; ")
 
 from pointspider.clouds.catalogue import class_names
 from pointspider.errors import InputError
-from pointspider.params import resolve
+from pointspider.params import locate, resolve
 from pointspider.provenance import imported_files
-from pointspider.remote import read_remotes
+from pointspider.remote import read_remotes, verify
 
 try:
-    PARAMS = resolve(config, Path(workflow.basedir) / "workflow/schemas/params.schema.yaml")
     REMOTES = read_remotes(Path(workflow.basedir) / "data/sources.csv")
-    for name, clip in PARAMS["encoders"]["images"].items():
-        # Told now, not after hours of rendering
-        if clip["weights"] not in ("train", *REMOTES) and not Path(clip["weights"]).is_dir():
-            raise InputError(
-                f"params.yaml: encoders.images.{name}.weights: '{clip['weights']}' is neither a directory nor a "
-                "model of data/sources.csv."
-            )
+    PARAMS = resolve(config, Path(workflow.basedir) / "workflow/schemas/params.schema.yaml")
+    PARAMS = locate(PARAMS, REMOTES)  # told now, not after hours of rendering
+    # What data/sources.csv names and is a file here, by the place where it is used.
+    FETCHED = {remote.place: remote for remote in REMOTES.values() if remote.path}
+    MISSING = {place: remote for place, remote in FETCHED.items() if not Path(place).exists()}
+    for place, remote in FETCHED.items():
+        if place not in MISSING and not remote.is_archive:
+            verify(remote, Path(place))
     CLASSES = class_names(PARAMS["clouds"])
     if max(PARAMS["zero_shot"]["top"]) > len(CLASSES):
         raise InputError(
@@ -40,9 +40,12 @@ CLIPS = list(PARAMS["encoders"]["images"])
 TRAINED_CLIPS = [
     name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"
 ]
-# What data/sources.csv names and is a file here, by the place where it is used.
-FETCHED = {remote.place: remote for remote in REMOTES.values() if remote.path}
-MISSING = {place: remote for place, remote in FETCHED.items() if not Path(place).exists()}
+# The backends of the models on the Hugging Face hub.
+HUB = {
+    clip["weights"]: clip["backend"]
+    for clip in PARAMS["encoders"]["images"].values()
+    if clip["weights"] in REMOTES
+}
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
 # How clouds are kept from the mappers for the test: by objects or by whole classes, and the manifests' column.
 SPLITS = {"objects": "split", "classes": "class_split"}
@@ -63,17 +66,6 @@ def code(script):
     return [str(file.relative_to(workflow.basedir)) for file in imported_files(path, SOURCE)]
 
 
-def files(*paths):
-    """Those of `paths` that are on this machine, or that the workflow makes or fetches.
-
-    A model on the hub is fetched by the library that loads it; of anything else, what needs it says that it is
-    missing.
-    """
-    return [
-        path for path in paths if path.startswith(RESULTS) or path in FETCHED or Path(path).exists()
-    ]
-
-
 def source_files(wildcards):
     """The files of the user's own clouds, of one class where a job makes one; or the release's or ModelNet40's
     directories, which count as changed when a file is added, renamed or replaced by `mv`.
@@ -84,11 +76,10 @@ def source_files(wildcards):
             folder = Path(directory, getattr(wildcards, "class_name", ""))
             return sorted(str(path) for path in folder.rglob("*.*"))
         case "modelnet40c" if directory:
-            return files(directory)
+            return [directory]
         case "generate" if directory:
-            return files(
-                *(f"{directory}/{name}" for name in ("modelnet40_ply_hdf5_2048", "ModelNet40"))
-            )
+            paths = [f"{directory}/{name}" for name in ("modelnet40_ply_hdf5_2048", "ModelNet40")]
+            return [path for path in paths if path in FETCHED or Path(path).exists()]
     return []
 
 
@@ -124,8 +115,9 @@ def point_checkpoint():
 
 def train_split():
     """ModelNet40's files, if the point encoder is trained on them."""
-    directory = PARAMS["encoders"]["points"].get("directory")
-    return files(directory) if directory else []
+    points = PARAMS["encoders"]["points"]
+    trained = points["checkpoint"] == "train" and points["directory"]
+    return [points["directory"]] if trained else []
 
 
 def clip_settings(wildcards):
@@ -152,4 +144,22 @@ def clip_threads(wildcards):
 def clip_weights(wildcards):
     """A CLIP's directory as input: what the workflow trains, or what the parameters name; none for a hub name."""
     weights = clip_settings(wildcards)["weights"]
-    return files(f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights)
+    if weights in HUB:
+        return []
+    return f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights
+
+
+def clip_commit(wildcards):
+    """What tells that a CLIP of the hub is in its cache; none for another."""
+    weights = clip_settings(wildcards)["weights"]
+    return expand(rules.fetch_clip.output, model=weights) if weights in HUB else []
+
+
+def hub_backend(wildcards):
+    """Which library reads a model of the hub."""
+    return HUB[wildcards.model]
+
+
+def hub_commit(wildcards):
+    """The commit at which data/sources.csv has a model of the hub."""
+    return REMOTES[wildcards.model].version

@@ -2,10 +2,11 @@
 #
 # INPUTS    params: clouds, alignment, test, roulette, seeds; data/sources.csv; the folder's or the release's files
 # OUTPUTS   data/<place>                 what data/sources.csv names and is not there yet
+#           data/hub/<model>.txt         the commit of a CLIP that is in the Hugging Face hub's cache
 #           objects.csv                  every object: class, object, role
 #           manifests/<name>.csv         which clouds are used for what
 #           clouds/<class>.h5            those clouds, a group per variant
-# STEPS     fetch_archive -> list_objects -> draw_manifests -> build_clouds (one job per class); fetch_file
+# STEPS     fetch_archive -> list_objects -> draw_manifests -> build_clouds (one job per class); fetch_file, fetch_clip
 
 
 # What is there is used, however it came: no rule applies to it, for Snakemake deletes what a rule makes anew.
@@ -46,6 +47,26 @@ rule fetch_file:
         name=remote_name,
     script:
         "../scripts/fetch.py"
+
+
+rule fetch_clip:
+    input:
+        code=code("fetch_clip"),
+    output:
+        "data/hub/{model}.txt",
+    log:
+        "logs/fetch/hub/{model}.log",
+    wildcard_constraints:
+        model="|".join(map(re.escape, HUB)) or "(?!)",
+    priority: 1
+    localrule: True
+    conda:
+        "../../envs/learn.yaml"
+    params:
+        backend=hub_backend,
+        commit=hub_commit,
+    script:
+        "../scripts/fetch_clip.py"
 
 
 rule list_objects:
@@ -112,6 +133,7 @@ rule fetch:
     input:
         source_files,
         [path for path in [point_checkpoint(), *train_split()] if path in FETCHED],
+        expand(rules.fetch_clip.output, model=HUB),
 
 
 rule data:

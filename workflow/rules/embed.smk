@@ -12,7 +12,7 @@ rule embed_points:
     input:
         manifests=EVALUATED,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
-        model=files(point_checkpoint()),
+        model=point_checkpoint(),
         code=code("embed_points"),
     output:
         expand(f"{RESULTS}/embeddings/points/{{class_name}}.h5", class_name=CLASSES),
@@ -23,7 +23,6 @@ rule embed_points:
     threads: 1
     params:
         name=PARAMS["encoders"]["points"]["name"],
-        model=point_checkpoint(),
         preset=PARAMS["preset"],
     script:
         "../scripts/embed_points.py"
@@ -35,6 +34,7 @@ rule embed_images:
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
         renders=expand(rules.render_class.output, class_name=CLASSES),
         weights=clip_weights,
+        commit=ancient(clip_commit),  # a parameter tells when it has changed
         code=code("embed_images"),
     output:
         images=expand(

@@ -10,7 +10,7 @@ from pointspider.job import job
 params = snakemake.params
 
 with job(snakemake.log[0]):
-    model = load_point_encoder(params.name, params.model)
+    model = load_point_encoder(params.name, snakemake.input.model)
     used = manifest_ids(snakemake.input.manifests)
     pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
     for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):

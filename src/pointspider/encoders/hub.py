@@ -38,7 +38,7 @@ def model_directory(weights: str | Path, backend: str, revision: str | None) -> 
         revision: the commit on the hub, of data/sources.csv.
 
     Raises:
-        InputError: it is neither; or the hub cannot be reached and its cache lacks a file.
+        InputError: it is neither; or its cache lacks a file that the hub does not give.
     """
     if Path(weights).is_dir():
         return Path(weights)
@@ -52,7 +52,8 @@ def model_directory(weights: str | Path, backend: str, revision: str | None) -> 
         _download(str(weights), revision, [name])
         if (directory / name).exists():
             return directory
-    raise InputError(f"{directory}: has none of {', '.join(WEIGHTS[backend])}; delete it and run again.")
+    # The library is content with a part of a commit in its cache
+    raise _incomplete(str(weights), revision, f"has neither {' nor '.join(WEIGHTS[backend])}")
 
 
 def _download(name: str, revision: str, patterns: list[str]) -> Path:
@@ -60,10 +61,16 @@ def _download(name: str, revision: str, patterns: list[str]) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (httpx2.HTTPError, OSError) as error:
-        offline = " (HF_HUB_OFFLINE is set)" if HF_HUB_OFFLINE else ""
-        raise InputError(
-            f"{name}: the Hugging Face hub cannot be reached{offline}, and its cache {HF_HUB_CACHE} lacks "
-            f"commit {revision}, or some of it ({str(error).splitlines()[0]}). Where there is a network, run "
-            f"`hf download {name} --revision {revision}` and copy that cache here; or give a local directory "
-            "that holds the model."
-        ) from error
+        reason = str(error).splitlines()[0]
+        if getattr(error, "response", None) is not None:
+            raise _incomplete(name, revision, f"answers: {reason}") from error
+        raise _incomplete(name, revision, f"cannot be reached ({reason})") from error
+
+
+def _incomplete(name: str, revision: str, problem: str) -> InputError:
+    offline = ", which HF_HUB_OFFLINE forbids to ask," if HF_HUB_OFFLINE else ""
+    return InputError(
+        f"{name}: the cache {HF_HUB_CACHE} lacks commit {revision}, or some of it, and the Hugging Face "
+        f"hub{offline} {problem}. Where there is a network, run `hf download {name} --revision {revision}` "
+        "and copy that cache here; or give a local directory that holds the model."
+    )

@@ -1,0 +1,11 @@
+"""Fetch a CLIP to the Hugging Face hub's cache, long before it is needed."""
+
+from pathlib import Path
+
+from pointspider.encoders.hub import model_directory
+from pointspider.job import job
+
+with job(snakemake.log[0]):
+    commit = snakemake.params.commit
+    model_directory(snakemake.wildcards.model, snakemake.params.backend, commit)
+    Path(snakemake.output[0]).write_text(f"{commit}\n")
