@@ -29,6 +29,7 @@ from pointspider.clouds.corruptions import corrupt
 from pointspider.clouds.modelnet40c import RELEASED
 from pointspider.clouds.procedural import ProceduralSource
 from pointspider.encoders.pointnet import PointNet
+from pointspider.remote import read_remotes
 
 ROOT = Path(__file__).parents[1]
 #: The real test split, where it is at hand.
@@ -55,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("directory", type=Path, help="where the checkout, its stand-ins and results go")
     directory = parser.parse_args().directory.resolve()
-    shutil.rmtree(directory, ignore_errors=True)
+    clear(directory)
     copy_checkout(directory)
     write_archive(directory)
     write_pointnet(directory / "data/pointnet/model_best_test.pth")
@@ -68,6 +69,17 @@ def main() -> None:
         f"{time.perf_counter() - start:.0f} s, {used.ru_utime + used.ru_stime:.0f} CPU s, largest process "
         f"{used.ru_maxrss / 2**20:.2f} GiB; the rest is in {directory / 'results/paper'}"
     )
+
+
+def clear(directory: Path) -> None:
+    """Make the directory anew; one that this script did not make is left alone."""
+    marker = directory / ".paper-smoke"
+    if directory.exists():
+        if not marker.exists():
+            raise SystemExit(f"{directory}: exists and was not made by this script; name another.")
+        shutil.rmtree(directory)
+    directory.mkdir(parents=True)
+    marker.touch()
 
 
 def copy_checkout(directory: Path) -> None:
@@ -88,15 +100,15 @@ def copy_checkout(directory: Path) -> None:
 def write_archive(directory: Path) -> None:
     """data/modelnet40_c.zip, put in place by hand; data/sources.csv then has its bytes and checksum."""
     archive = directory / "data/modelnet40_c.zip"
-    release = release_arrays()
     with zipfile.ZipFile(archive, "w") as file:
-        for name, array in release.items():
+        for name, array in release_arrays().items():
             with file.open(f"modelnet40_c/{name}.npy", "w", force_zip64=True) as member:
                 np.save(member, array)
     table = directory / "data/sources.csv"
+    release = read_remotes(table)["modelnet40_c"]
     digest = hashlib.md5(archive.read_bytes()).hexdigest()
-    text = table.read_text().replace("md5:c4a7fffaa52c80b33f7b3a0ac7782d3b", f"md5:{digest}")
-    table.write_text(text.replace(",1970686633,", f",{archive.stat().st_size},"))
+    text = table.read_text().replace(release.checksum, f"md5:{digest}")
+    table.write_text(text.replace(f",{release.bytes},", f",{archive.stat().st_size},"))
 
 
 def release_arrays() -> dict[str, np.ndarray]:

@@ -151,6 +151,14 @@ def test_broken_files_are_named(modelnet):
         open_modelnet(modelnet)
 
 
+def test_points_that_are_damaged_after_they_were_listed_are_named(modelnet):
+    source = open_modelnet(modelnet)
+    path = modelnet / "modelnet40_ply_hdf5_2048/ply_data_test1.h5"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"ply_data_test1\.h5: cannot be read .*unpack"):
+        source.load("chair", ["chair_0891"])
+
+
 def test_a_file_without_faces_is_no_mesh(modelnet):
     (modelnet / "ModelNet40/bed/test/bed_0517.off").write_text("OFF\n3 0 0\n0 0 0\n0 0 1\n0 1 0\n")
     with pytest.raises(InputError, match=r"bed_0517\.off: is no mesh"):

@@ -193,13 +193,19 @@ def test_an_unusable_train_split_is_refused(tmp_path):
         read_train_split(tmp_path, ["chair"], points=16)
     path = tmp_path / "ply_data_train0.h5"
     write_train_file(path, [0, 1])
-    with pytest.raises(InputError, match="2 labels up to 1 and clouds"):
+    with pytest.raises(InputError, match="2 labels and clouds"):
         read_train_split(tmp_path, ["chair"], points=21)
     with h5py.File(path, "a") as file:
         del file["label"]
         file["label"] = np.zeros((3, 1), np.uint8)
-    with pytest.raises(InputError, match="3 labels up to 0 and clouds"):
+    with pytest.raises(InputError, match="3 labels and clouds"):
         read_train_split(tmp_path, ["chair"], points=20)
+    for label in (-1, 40):
+        with h5py.File(path, "a") as file:
+            del file["label"]
+            file["label"] = np.array([0, label])
+        with pytest.raises(InputError, match="labels from 0 to 39"):
+            read_train_split(tmp_path, ["chair"], points=20)
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"ply_data_train0\.h5: cannot be read"):
         read_train_split(tmp_path, ["chair"], points=20)

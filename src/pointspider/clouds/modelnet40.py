@@ -81,8 +81,11 @@ class ModelNet40:
         pools: dict[tuple[Path, int], np.ndarray] = {}
         for path in {path for path, _, _ in places}:
             rows = sorted(row for other, row, _ in places if other == path)
-            with h5py.File(path, "r") as file:
-                clouds = file["data"][rows].astype(np.float32)  # h5py wants increasing rows
+            try:
+                with h5py.File(path, "r") as file:
+                    clouds = file["data"][rows].astype(np.float32)  # h5py wants increasing rows
+            except (OSError, KeyError, ValueError) as error:
+                raise InputError(f"{path}: cannot be read ({error}); unpack {POINTS}.zip again.") from error
             for row, cloud in zip(rows, clouds, strict=True):
                 validate_points(cloud, f"{path} row {row}")
                 pools[path, row] = cloud
@@ -174,10 +177,11 @@ def read_train_split(
                 data, label = file["data"][:, :points].astype(np.float32), file["label"][:].ravel()
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"{path}: cannot be read ({error}); unpack {POINTS}.zip again.") from error
-        if data.shape != (len(label), points, 3) or label.max(initial=0) >= len(numbers):
+        known = np.isin(label, np.arange(len(numbers))).all()
+        if data.shape != (len(label), points, 3) or not known:
             raise InputError(
-                f"{path}: {len(label)} labels up to {label.max(initial=0)} and clouds {data.shape}, not as "
-                f"many clouds of {points} points; unpack {POINTS}.zip again."
+                f"{path}: {len(label)} labels and clouds {data.shape}, not as many clouds of {points} points "
+                f"and labels from 0 to {len(numbers) - 1}; unpack {POINTS}.zip again."
             )
         for row, cloud in enumerate(data):
             validate_points(cloud, f"{path} row {row}")
