@@ -1,9 +1,10 @@
 """What the preset `paper` would fetch and run on this machine, and about how long: `make paper-dry-run`.
 
-Nothing is fetched, and nothing run but Snakemake's own plan and a product of two matrices, whose speed tells
-how long the networks take. The renderer's speed is that of the last `speed.csv` here. Expect a factor of two.
+Nothing is fetched, and nothing run but Snakemake's own plan, a few pictures, and a product of two matrices,
+whose speed tells how long the networks take. Expect a factor of two.
 """
 
+import os
 import subprocess
 import time
 from itertools import pairwise
@@ -14,10 +15,14 @@ import yaml
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from pointspider.clouds.catalogue import MODELNET40_CLASSES, variants
+from pointspider.clouds.modelnet40 import MESHES, POINTS
+from pointspider.clouds.procedural import ProceduralSource
 from pointspider.encoders.device import pick_device
-from pointspider.params import resolve
+from pointspider.encoders.hub import WEIGHTS
+from pointspider.params import locate, resolve
 from pointspider.remote import Remote, read_remotes
-from pointspider.storage import read_csv
+from pointspider.render.renderer import Renderer, RenderSettings
+from pointspider.render.variants import activate, choose, probe
 
 ROOT = Path(__file__).parents[1]
 TEST_OBJECTS, TRAIN_OBJECTS = 2468, 9840  # of ModelNet40's HDF5 files
@@ -38,8 +43,9 @@ TRAINING = 3
 
 def main() -> None:
     config = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"preset": "paper"}
-    params = resolve(config, ROOT / "workflow/schemas/params.schema.yaml")
-    print_downloads(params)
+    remotes = read_remotes(ROOT / "data/sources.csv")
+    params = locate(resolve(config, ROOT / "workflow/schemas/params.schema.yaml"), remotes)
+    print_downloads(params, remotes)
     print_jobs()
     print_hours(params)
 
@@ -47,32 +53,36 @@ def main() -> None:
 # --------------------------------------------------------------------------------------------- downloads
 
 
-def print_downloads(params: dict) -> None:
+def print_downloads(params: dict, remotes: dict[str, Remote]) -> None:
     """What is still to be fetched, file by file."""
-    remotes = read_remotes(ROOT / "data/sources.csv")
-    total = 0
+    wanted = [remote for remote in remotes.values() if is_needed(remote, params)]
+    missing = [remote for remote in wanted if not is_here(remote)]
     print("To fetch:")
-    for remote in remotes.values():
-        if is_needed(remote, params):
-            missing = 0 if is_here(remote) else remote.bytes
-            size = "unknown" if missing is None else f"{missing / 1e9:.2f} GB" if missing else "is here"
-            print(f"  {size:>9}  {remote.name}")
-            total += missing or 0
-    print(f"  {total / 1e9:>6.2f} GB  in all that are known\n")
+    for remote in wanted:
+        size = f"{remote.bytes / 1e9:.2f} GB" if remote.bytes else "unknown"
+        by_hand = ", by hand" if remote.path and not remote.checksum else ""
+        print(f"  {size if remote in missing else 'is here':>9}  {remote.name}{by_hand}")
+    known = sum(remote.bytes or 0 for remote in missing)
+    unknown = [remote.name for remote in missing if not remote.bytes]
+    print(f"  {known / 1e9:>6.2f} GB  in all, without {', '.join(unknown) or 'exception'}\n")
 
 
 def is_needed(remote: Remote, params: dict) -> bool:
-    points = params["encoders"]["points"]
-    models = [clip["weights"] for clip in params["encoders"]["images"].values()]
-    places = [params["clouds"]["directory"], points.get("directory")]
-    return remote.name in [*models, points["checkpoint"]] or bool(remote.place and remote.place in places)
+    clouds, points = params["clouds"], params["encoders"]["points"]
+    if not remote.path:
+        return remote.name in [clip["weights"] for clip in params["encoders"]["images"].values()]
+    wanted = [clouds["directory"], points.get("directory"), points["checkpoint"]]
+    if clouds["source"] == "generate":
+        wanted += [f"{clouds['directory']}/{name}" for name in (POINTS, MESHES)]
+    return remote.place in wanted or remote.name in wanted
 
 
 def is_here(remote: Remote) -> bool:
     if remote.path:
         return (ROOT / remote.place).exists() or (ROOT / remote.path).exists()
     model = f"models--{remote.name.replace('/', '--')}"
-    return Path(HF_HUB_CACHE, model, "snapshots", remote.version).is_dir()
+    snapshot = Path(HF_HUB_CACHE, model, "snapshots", remote.version)
+    return any((snapshot / name).exists() for names in WEIGHTS.values() for name in names)
 
 
 # -------------------------------------------------------------------------------------------------- jobs
@@ -102,7 +112,8 @@ def print_hours(params: dict) -> None:
     steps = params["alignment"]["split"]["train"] * params["mapper"]["epochs"]
     if params["alignment"]["clouds"] == "all":
         steps *= len(corrupted(params))
-    towers = [TOWERS[clip["weights"]] for clip in params["encoders"]["images"].values()]
+    models = [clip["weights"] for clip in params["encoders"]["images"].values()]
+    towers = [TOWERS[model] for model in models if model in TOWERS]
     images = sum(2 * 12 * layers * width**2 * tokens for layers, width, tokens in towers)
     points = params["encoders"]["points"]
     trained = TRAIN_OBJECTS * points.get("epochs", 0) * points.get("points", 0)
@@ -117,6 +128,8 @@ def print_hours(params: dict) -> None:
     print(f"  {pictures * seconds_per_picture(params) / 3600:>7.1f} h  render")
     for phase, work in flop.items():
         print(f"  {work / speed / 3600:>7.1f} h  {phase}")
+    for model in set(models) - set(TOWERS):
+        print(f"  unknown    embed pictures with {model}")
 
 
 def corrupted(params: dict) -> list:
@@ -133,21 +146,16 @@ def count_pictures(params: dict) -> int:
 
 
 def seconds_per_picture(params: dict) -> float:
-    """Of ours in the fastest variant that was measured here, on all cores, at the preset's size.
-
-    Another preset's measurement is scaled with the number of pixels.
-    """
-    for preset in ("paper", "embedded"):
-        path = ROOT / f"results/{preset}/speed.csv"
-        if path.exists():
-            rows = read_csv(path, ["method", "quality", "resolution", "points", "points_per_second"])
-            wanted = (rows["method"] == "ours") & (rows["quality"] == params["render"]["quality"])
-            ours = rows[wanted & rows["points_per_second"].notna()]
-            row = ours.loc[ours["points_per_second"].idxmax()]
-            scale = (params["render"]["resolution"] / row["resolution"]) ** 2
-            print(f"Rendering as {path.relative_to(ROOT)} has it for {row['resolution']:.0f}² pixels.")
-            return scale * row["points"] / row["points_per_second"]
-    raise SystemExit("No speed.csv yet: run `make tables` first, or `snakemake speed --config preset=paper`.")
+    """Of a chair after a first one, in the variant that the workflow would choose, on all cores."""
+    activate(choose(probe(), params["render"]["variant"]), os.cpu_count())
+    settings = {key: params["render"][key] for key in ("resolution", "quality")}
+    renderer = Renderer(RenderSettings(**settings))
+    ((pool, _),) = ProceduralSource(0, 1, 0, ["chair"]).load("chair", ["0000"])
+    clouds = pool[None, : params["clouds"]["points"]]
+    renderer.render(clouds)
+    start = time.perf_counter()
+    renderer.render(clouds)
+    return time.perf_counter() - start
 
 
 def flop_per_second(device: torch.device) -> float:
