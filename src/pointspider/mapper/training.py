@@ -28,7 +28,7 @@ from pointspider.mapper.checkpoint import Progress, fingerprint
 from pointspider.mapper.model import HIDDEN, Mapper
 from pointspider.seeding import generator
 
-#: A training whose test loss ends above this many times that of predicting zero has diverged, finite or not.
+#: A training whose test loss ends above this many times its own lowest has diverged, finite or not.
 DIVERGED = 10
 
 #: Between two checkpoints: what a kill can cost. At full width one is 1.4 GB.
@@ -71,8 +71,8 @@ class TrainingResult:
         train_loss: (epochs,) float64, mean of the batches' losses, each taken before its step.
         test_loss: (epochs,) float64, loss on the test split after the epoch.
         diverged_at: the first epoch, counted from 1, whose losses are not finite (the losses end before it),
-            or from which to the end the test loss is above `DIVERGED` times that of predicting zero; None: it
-            did not diverge.
+            or from which to the end the test loss is above `DIVERGED` times its lowest; None: it did not
+            diverge.
         seconds: wall time of the epochs, since it was resumed if it was.
     """
 
@@ -210,7 +210,7 @@ def train_mapper(
         best=run.best.cpu().eval(),
         train_loss=np.array(run.train_loss),
         test_loss=np.array(run.test_loss),
-        diverged_at=diverged_at or _grown_from(run.test_loss, y_test.abs().mean().item()),
+        diverged_at=diverged_at or _grown_from(run.test_loss),
         seconds=time.perf_counter() - start,
     )
 
@@ -259,11 +259,11 @@ def _batches(
         yield from zip(x[order].split(size), y[order].split(size), strict=True)
 
 
-def _grown_from(test_loss: list[float], zero: float) -> int | None:
-    """The epoch (from 1) from which the losses stay above `DIVERGED` times `zero`; None: they do not."""
-    within = np.flatnonzero(np.array(test_loss) <= DIVERGED * zero)
+def _grown_from(test_loss: list[float]) -> int | None:
+    """The epoch (from 1) from which losses stay above `DIVERGED` times their lowest; None: they do not."""
+    within = np.flatnonzero(np.array(test_loss) <= DIVERGED * min(test_loss, default=0))
     first = int(within[-1]) + 2 if len(within) else 1
-    return first if zero and first <= len(test_loss) else None
+    return first if first <= len(test_loss) else None
 
 
 def _keep_freed_memory() -> None:
