@@ -102,7 +102,10 @@ def test_resolving_does_not_change_its_argument(params):
             lambda p: p["presets"]["embedded"]["encoders"]["points"].pop("epochs"),
             r"encoders\.points\.epochs: missing",
         ),
-        (lambda p: p["alignment"].update(clouds="all"), r"mapper\.batch_size: null .* give a number"),
+        (
+            lambda p: (p.update(preset="paper"), p["alignment"].update(clouds="all")),
+            r"mapper\.batch_size: null .* give a number",
+        ),
     ],
 )
 def test_a_bad_parameter_is_refused_with_its_path(params, change, message):
