@@ -8,19 +8,28 @@ import numpy as np
 
 from pointspider.render.points import PointScene
 
+STRIP = 16  # rows that are rendered together, from their first traced cell to their last
 
-def trace_window(points: PointScene, window: tuple[slice, slice], samples: int, seed: int) -> np.ndarray:
-    """Radiance, albedo and normal of the cells in a window, (h, w, 9) float32, means over the cells' squares.
+
+def trace(points: PointScene, traced: np.ndarray, samples: int, seed: int) -> np.ndarray:
+    """Radiance, albedo and normal of cells, (G, G, 9) float32, means over the cells' squares.
 
     Args:
         points: the scene.
-        window: rows and columns of the picture's grid.
+        traced: (G, G) bool, the cells that are wanted; the others may be zero.
         samples: of each cell; rounded up, since Mitsuba stratifies products such as 4, 6 or 9.
         seed: of the samples.
     """
-    rows, columns = window
+    features = np.zeros((*traced.shape, 9), np.float32)
     parameters = mi.traverse(points.scene)
-    parameters["sensor.film.crop_offset"] = [columns.start, rows.start]
-    parameters["sensor.film.crop_size"] = [columns.stop - columns.start, rows.stop - rows.start]
-    parameters.update()
-    return np.array(mi.render(points.scene, spp=samples, seed=seed))
+    for top in range(0, len(traced), STRIP):
+        strip = traced[top : top + STRIP]
+        filled = np.flatnonzero(strip.any(axis=0))
+        if len(filled) == 0:
+            continue
+        columns = slice(int(filled[0]), int(filled[-1]) + 1)
+        parameters["sensor.film.crop_offset"] = [columns.start, top]
+        parameters["sensor.film.crop_size"] = [columns.stop - columns.start, len(strip)]
+        parameters.update()
+        features[top : top + STRIP, columns] = np.array(mi.render(points.scene, spp=samples, seed=seed + top))
+    return features

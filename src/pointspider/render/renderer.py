@@ -171,7 +171,7 @@ class Renderer:
         discs, shadows = self._mask(centres)  # (G, G)
         traced = discs | shadows
         window = _window(traced, BORDER)
-        features = self._trace(discs, traced, window)
+        features = self._trace(discs, traced)[window]
         linear = self._denoise(np.where(traced[window][..., None], features, BARE_FLOOR))
         if self._quality.pixel_filter:
             linear = _filter(linear)
@@ -180,12 +180,12 @@ class Renderer:
         side = self.settings.resolution
         return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
 
-    def _trace(self, discs: np.ndarray, traced: np.ndarray, window: tuple[slice, slice]) -> np.ndarray:
-        """Radiance, albedo and normal of the cells in `window`, (h, w, 9) float32; only `traced` counts."""
+    def _trace(self, discs: np.ndarray, traced: np.ndarray) -> np.ndarray:
+        """Radiance, albedo and normal of cells, (G, G, 9) float32; only those that are `traced` count."""
         if self._gather is None:
-            from pointspider.render.path import trace_window
+            from pointspider.render.path import trace
 
-            return trace_window(self._points, window, self._quality.sphere_samples, self.settings.seed)
+            return trace(self._points, traced, self._quality.sphere_samples, self.settings.seed)
         spheres, floor = np.flatnonzero(discs), np.flatnonzero(traced & ~discs)
         cells = np.concatenate([spheres, floor])
         samples = np.repeat(
@@ -194,7 +194,7 @@ class Renderer:
         self._gather.prepare(spheres)
         features = np.zeros((traced.size, 9), np.float32)
         features[cells] = self._gather.trace(cells, samples)
-        return features.reshape(*traced.shape, 9)[window]
+        return features.reshape(*traced.shape, 9)
 
     def _denoise(self, features: np.ndarray) -> np.ndarray:
         """(h, w, 9) radiance, albedo and normal to radiance (h, w, 3), float32."""
