@@ -146,7 +146,7 @@ def clip_weights(wildcards):
     weights = clip_settings(wildcards)["weights"]
     if weights in HUB:
         return []
-    return f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights
+    return [f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights]
 
 
 def clip_commit(wildcards):
