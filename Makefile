@@ -32,7 +32,7 @@ bench-data: $(INSTALLED)
 bench-mapper: $(INSTALLED)
 	python benchmarks/mapper.py
 
-# How fast and how well clouds are rendered, at full size (25 minutes): benchmarks/out/rendering.csv.
+# How fast and how well clouds are rendered, at full size (12 quiet minutes): benchmarks/out/rendering.csv.
 bench-render: $(INSTALLED)
 	python benchmarks/rendering.py
 
