@@ -179,7 +179,7 @@ def test_the_summary_draws_its_conclusions_by_rule(speed):
 def test_the_summary_of_the_paper_shows_its_figures(speed):
     page = summary(all_tables(speed, "paper"), PLOTS)
     assert "Not comparable" not in page
-    assert "The data and models are the paper's. The settings are those of params.yaml" in page
+    assert "The preset is the paper's; docs/paper.md tells" in page
     for figure in ("18.720", "3.996", "0.400", "our mean over 3 draws, 0.200"):
         assert figure in page
 

@@ -45,9 +45,9 @@ def selected_metrics(
 
 
 BANNER_PAPER = (
-    "The data and models are the paper's. The settings are those of params.yaml; docs/paper.md tells how the "
-    "paper's unclear places are read. The paper's figures, from [its source]"
-    "(https://github.com/vijay-jaisankar/multimodal-alignment), stand beside ours."
+    "The preset is the paper's; docs/paper.md tells how its unclear places are read. Each table names "
+    "the data and the weights that made it: with the published ones it compares with the paper's figures, "
+    "which stand beside ours, from [its source](https://github.com/vijay-jaisankar/multimodal-alignment)."
 )
 BANNER_OTHER = (
     "**Not comparable with the paper.** Only the preset `paper` has its data and models, so the paper's "
