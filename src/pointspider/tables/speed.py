@@ -23,8 +23,8 @@ MEASURES = (
 TEXT = (
     "Points rendered per second of wall time. The *first picture* of a process is kept apart: it starts with "
     "no compiled kernels, so it includes compiling them, loading Mitsuba's plugins and building the scene, "
-    "but not importing Mitsuba. After it, n different clouds are timed: by the reference once each, by ours "
-    "in rounds until a second has passed. "
+    "but not importing Mitsuba. After it, n different clouds are timed: by the reference once each, by ours, "
+    "after a round that is not timed, in rounds until a second has passed. "
     "The *reference* is the paper's procedure: a sphere per point, in a scene made anew for every cloud. "
     "*Ours* makes the same picture: at quality `reference` at the same size, at `clip` reduced to the size "
     "that the encoders take. The reference's size is the parameter `speed.reference` (in the paper 800², 256 "
