@@ -259,8 +259,8 @@ def test_the_documented_preset_runs_on_clouds_of_the_user(project):
             else:
                 np.save(folder / f"{index}.npy", mesh.sample(700, seed=index))
     preset = yaml.safe_load((project.directory / "docs/folder.yaml").read_text())
-    preset["presets"]["folder"]["clouds"] |= {"evaluation_objects": 3, "encoder_objects": 3}
-    preset["presets"]["folder"]["alignment"]["split"] = {"train": 4, "test": 2}
+    preset["presets"]["folder"]["clouds"] |= {"evaluation_objects": 4, "encoder_objects": 2}
+    preset["presets"]["folder"]["alignment"] |= {"split": {"train": 4, "test": 4}, "held_out_classes": 1}
     preset["zero_shot"] = {"top": [1, 2]}
     (project.directory / "mine.yaml").write_text(yaml.safe_dump(preset))
     project.snakemake("--configfile", "mine.yaml", "--", "data", "results/folder/plots/variants.png")
