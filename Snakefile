@@ -30,6 +30,7 @@ rule all:
         expand(f"{RESULTS}/mappers/{{split}}/{{norm}}/runs.json", split=SPLITS, norm=NORMS),
 
 
+include: "workflow/rules/fetch.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/encoders.smk"
