@@ -149,6 +149,17 @@ def test_retrieval_is_among_the_objects_in_one_corruption():
                 assert measured[f"{what}_r{k}"].iloc[rows].tolist() == (rank <= k).tolist()
 
 
+def test_retrieval_of_every_epoch_is_among_the_clean_clouds_alone():
+    """Of last epochs it is taken from the measures of all variants, of best ones it is measured by itself."""
+    epochs = (Candidate("mapper", "BASE", identity, epoch) for epoch in ("last", "best"))
+    frame, cells = records(*epochs, aligned=clouds(VARIANTS[1:2]))
+    clean = identity(clouds().where(np.arange(3 * N_OBJECTS) % 3 == 0))
+    for name in ("image_r1", "image_r5", "cloud_r10"):
+        assert frame[name].tolist() == [clean[name].mean()] * 2
+        assert frame[name][0] == cells[name][0]
+    assert frame["cloud_rank"].tolist() == [clean["cloud_rank"].median()] * 2
+
+
 def test_zero_shot_goes_through_the_projection():
     test = clouds(VARIANTS[:1])
     for own in (space(), space(projection=None, prompts=np.random.default_rng(4).normal(size=(3, 6)))):

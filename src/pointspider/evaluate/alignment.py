@@ -226,7 +226,8 @@ def evaluate(
     grouped = variants.manifest.groupby(["corruption", "severity"], sort=False)
     cell_of_cloud = grouped.ngroup().to_numpy()
     variant_cells = grouped.size().rename("n").reset_index()
-    clean = variants.where((variants.manifest["corruption"] == ORIGINAL).to_numpy())
+    is_clean = (variants.manifest["corruption"] == ORIGINAL).to_numpy()
+    clean = variants.where(is_clean)
     units, compared = aligned.groups(unit), {}
     records, cells = [], []
     for candidate in candidates:
@@ -234,17 +235,20 @@ def evaluate(
         record |= candidate.facts
         if candidate.measure:
             measured = candidate.measure(aligned)
-            of_clean = candidate.measure(clean).filter(regex="^(image|cloud)_")
+            if candidate.epoch == "best":
+                of_clean = candidate.measure(clean)
+            else:
+                of_variants = candidate.measure(variants)
+                of_clean = of_variants[is_clean]  # among the variants, too, they are a gallery of their own
+                of_cells = pd.concat([variant_cells, _summaries(of_variants, cell_of_cloud)], axis=1)
+                cells.append(of_cells.assign(mapper=candidate.mapper, seed=candidate.facts.get("seed")))
+            of_clean = of_clean.filter(regex="^(image|cloud)_")
             record |= _summary(measured.drop(columns=of_clean.columns)) | _summary(of_clean)
             if candidate.mapper in COMPARED:
                 compared[candidate.mapper] = measured["l1"]
             if "l1" in measured:
                 for name, l1 in compared.items():
                     record |= _gain(f"gain_{name}", l1 - measured["l1"], units)
-            if candidate.epoch != "best":
-                of_cells = _summaries(candidate.measure(variants), cell_of_cloud)
-                of_cells = pd.concat([variant_cells, of_cells], axis=1)
-                cells.append(of_cells.assign(mapper=candidate.mapper, seed=record.get("seed")))
         records.append(record)
     frame = pd.DataFrame(records)
     frame = frame.reindex(columns=[*FACTS, *(name for name in frame if name not in FACTS)])
