@@ -1,11 +1,12 @@
 """The command line: rendering; search and de-duplication on a finished run."""
 
+import os
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from conftest import SCHEMA
+from conftest import ROOT, SCHEMA
 
 from pointspider.cli import main, open_collection
 from pointspider.clouds.files import read_clouds
@@ -73,6 +74,31 @@ def test_a_mapper_that_diverged_is_not_searched_with(project):
         InputError, match=f"mappers/objects/layer: the mapper of seed {seed} diverged at epoch 7"
     ):
         open_collection(project.directory, params)
+
+
+# A run of clouds that all look alike: they are one group, told in one line.
+ALIKE = """
+import sys, numpy as np
+from pointspider import cli
+names = [f"cone/uniform_5/{number:04d}" for number in range(int(sys.argv.pop()))]
+cli.open_collection = lambda *_: cli.Collection(names, np.ones((len(names), 3), np.float32), None, None)
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("clouds", "told"),
+    [(1000, ""), (2, "1 groups among 2 clouds\n")],
+    ids=["found while writing", "found at the end"],
+)
+def test_a_closed_pipe_ends_it_quietly(clouds, told):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-c", ALIKE, "--project", str(ROOT), "duplicates", str(clouds)]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    child = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, env=buffered)
+    os.close(writer)
+    assert (child.returncode, child.stderr) == (1, told)
 
 
 def _aligned(project_path):

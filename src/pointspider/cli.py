@@ -23,7 +23,7 @@ SIZES = {"reference": 800, "clip": 224}  # pixels per side by quality: the refer
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command; bad input ends it with one line and exit code 1."""
+    """Run a command; bad input ends it with one line and exit code 1, a closed pipe without any."""
     parser = argparse.ArgumentParser(prog="pointspider", description=__doc__)
     parser.add_argument("--configfile", type=Path, help="a preset of one's own, as given to snakemake")
     parser.add_argument(
@@ -48,8 +48,14 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     try:
         options.run(options)
+        sys.stdout.flush()  # a closed pipe is told here, not while Python shuts down
     except InputError as error:
         sys.exit(f"pointspider: {error}")
+    except BrokenPipeError:
+        # Whoever read has enough. Python flushes once more at its end, and that must not fail (Python's
+        # documentation of `signal`, "Note on SIGPIPE").
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
 
 
 def _search(options: argparse.Namespace) -> None:
