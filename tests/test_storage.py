@@ -15,6 +15,7 @@ from pointspider.storage import (
     read_hdf5,
     read_json,
     read_png,
+    remove_empty_folders,
     write_csv,
     write_hdf5,
     write_json,
@@ -45,6 +46,16 @@ def test_atomic_keeps_the_old_file_until_the_new_one_is_whole(tmp_path):
         temporary.write_text("new")
     assert target.read_text() == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_empty_folders_are_removed_up_to_one_in_use(tmp_path):
+    (tmp_path / "objects/none").mkdir(parents=True)
+    (tmp_path / "classes/none").mkdir(parents=True)
+    remove_empty_folders(tmp_path / "objects/none")
+    assert [path.name for path in tmp_path.iterdir()] == ["classes"]
+    (tmp_path / "classes/layer.safetensors").touch()
+    remove_empty_folders(tmp_path / "classes")
+    assert len(list(tmp_path.glob("classes/*"))) == 2
 
 
 def test_png_round_trip_and_truncation(tmp_path):

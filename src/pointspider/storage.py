@@ -9,7 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +41,12 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def remove_empty_folders(path: str | Path) -> None:
+    """Remove the folder `path` and those above it, up to the first that holds something or is gone."""
+    with suppress(OSError):
+        os.removedirs(path)
 
 
 # ---------------------------------------------------------------------------------------------- tables

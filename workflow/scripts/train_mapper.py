@@ -1,8 +1,6 @@
 """Train one kind of mapper with every seed; dvclive keeps the loss curves."""
 
-import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from dvclive import Live
@@ -11,7 +9,7 @@ from pointspider.embeddings import read_split
 from pointspider.job import job
 from pointspider.mapper.model import save_mapper
 from pointspider.mapper.training import Settings, train_mapper
-from pointspider.storage import read_csv, write_json
+from pointspider.storage import read_csv, remove_empty_folders, write_json
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 settings = Settings(**{key: value for key, value in params.mapper.items() if key != "seeds"})
@@ -37,5 +35,4 @@ with job(snakemake.log[0]):
         runs.append(result.summary())
     write_json(output.runs, runs)
     shutil.rmtree(params.checkpoints)
-    with suppress(OSError):  # other trainings' are still there
-        os.removedirs(Path(params.checkpoints).parent)
+    remove_empty_folders(Path(params.checkpoints).parent)  # other trainings' may be there

@@ -1,7 +1,5 @@
 """Train the point encoder on clean clouds, the encoder objects' or ModelNet40's, and test it."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,7 @@ from pointspider.clouds.modelnet40 import read_train_split
 from pointspider.encoders.point_training import PointSettings, train_point_encoder
 from pointspider.encoders.points import classify, save_point_encoder
 from pointspider.job import job
-from pointspider.storage import read_csv, write_csv, write_json
+from pointspider.storage import read_csv, remove_empty_folders, write_csv, write_json
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 
@@ -39,5 +37,4 @@ with job(snakemake.log[0]):
     write_json(output.metrics, {"clean_test_accuracy": hits / len(labels), "n": len(labels)})
     save_point_encoder(output.weights, params.name, model)
     progress.unlink()
-    with suppress(OSError):  # other trainings' are still there
-        os.removedirs(progress.parent)
+    remove_empty_folders(progress.parent)  # other trainings' may be there
