@@ -212,22 +212,22 @@ def test_a_single_model_has_no_pairs_and_other_clouds_are_refused():
 
 
 def test_hits_are_gathered_from_files(tmp_path):
-    images, prompts = {}, {}
-    for model in ("one", "two"):
-        images[model] = []
+    images, prompts = [], []
+    for model, sign in (("one", 1), ("two", -1)):
         for name, rows in FOUR.groupby("class"):
             path = tmp_path / model / f"{name}.h5"
-            layers = {"projected": IMAGES[rows.index]}
+            layers = {"projected": sign * IMAGES[rows.index]}
             write_embeddings(path, [("any", rows["cloud_id"].tolist(), layers)], model, "embedded")
-            images[model].append(path)
-        prompts[model] = tmp_path / f"{model}.h5"
+            images.append(path)
+        prompts.append(tmp_path / f"{model}.h5")
         styles = prompt_styles(CLASSES, TEMPLATE, ["{class}"])
-        write_prompts(prompts[model], CLASSES, styles, dict.fromkeys(styles, PROMPTS), model, "embedded")
-    hits = gather_hits(FOUR, images, prompts, STYLES, (1, 3))
+        write_prompts(prompts[-1], CLASSES, styles, dict.fromkeys(styles, PROMPTS), model, "embedded")
+    hits = gather_hits(FOUR, ["one", "two"], images, prompts, STYLES, (1, 3))
     assert hits.groupby(["model", "style"]).size().to_dict() == {
         (model, style): 4 for model in ("one", "two") for style in STYLES
     }
-    assert hits["top1"].tolist() == evaluate()["top1"].tolist() * 6
+    expected = [evaluate(images=sign * IMAGES)["top1"] for sign in (1, -1) for _ in STYLES]
+    assert hits["top1"].tolist() == pd.concat(expected).tolist()
 
 
 @pytest.mark.parametrize(

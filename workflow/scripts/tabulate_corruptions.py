@@ -11,12 +11,11 @@ from pointspider.plots.style import save
 from pointspider.storage import read_csv, write_csv
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
-images = {name: [file for file in inputs.images if Path(file).parent.name == name] for name in params.models}
-prompts = dict(zip(params.models, inputs.prompts, strict=True))
 
 with job(snakemake.log[0]):
     clouds = read_csv(inputs.manifest, [*CLOUD, "split"])
-    zero_shot = corruption_records(gather_hits(clouds, images, prompts, [params.style], params.top))
+    hits = gather_hits(clouds, params.models, inputs.images, inputs.prompts, [params.style], params.top)
+    zero_shot = corruption_records(hits)
     save(plot_corruptions(zero_shot, "top1", params.preset), Path(output.plot[0]).with_suffix(""))
     table = pd.concat([zero_shot, read_csv(inputs.alignment)])
     table.insert(0, "preset", params.preset)

@@ -14,12 +14,10 @@ from pointspider.tables.zero_shot import extended_table, pairs_table, zero_shot_
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 facts = {"preset": params.preset, "data": params.data}
-images = {name: [file for file in inputs.images if Path(file).parent.name == name] for name in params.weights}
-prompts = dict(zip(params.weights, inputs.prompts, strict=True))
 
 with job(snakemake.log[0]):
     clouds = pd.concat([read_csv(path, [*CLOUD, "split"]) for path in inputs.manifests])
-    hits = gather_hits(clouds, images, prompts, STYLES, params.top)
+    hits = gather_hits(clouds, params.weights, inputs.images, inputs.prompts, STYLES, params.top)
     pairs = compare_models(hits[hits["style"] == params.style])
     made = {**facts, "weights": params.weights, "seed": params.seed, "classes": params.classes}
     records = zero_shot_records(hits)

@@ -5,7 +5,7 @@ The evaluated sets are the draws of the Double Roulette ("draw_0000", "draw_0001
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -94,8 +94,9 @@ def zero_shot_hits(
 
 def gather_hits(
     clouds: pd.DataFrame,
-    images: Mapping[str, Sequence[str | Path]],
-    prompts: Mapping[str, str | Path],
+    models: Iterable[str],
+    images: Iterable[str | Path],
+    prompts: Iterable[str | Path],
     styles: Sequence[str],
     top: Sequence[int],
 ) -> pd.DataFrame:
@@ -103,19 +104,20 @@ def gather_hits(
 
     Args:
         clouds, top: see `zero_shot_hits`.
-        images: {model: the class files of its image embeddings}.
-        prompts: {model: the file of its prompts}.
+        models: their names.
+        images: the class files of all models' image embeddings, each in a folder of its model's name.
+        prompts: the file of each model's prompts, in the models' order.
         styles: of the prompts.
 
     Raises:
         InputError: what `zero_shot_hits`, `read_embeddings` and `read_prompts` raise.
     """
-    hits = []
-    for model, files in images.items():
+    hits, images = [], [Path(file) for file in images]
+    for model, asked in zip(models, prompts, strict=True):
+        files = [file for file in images if file.parent.name == model]
         embeddings = read_embeddings(files, "projected", clouds["cloud_id"].tolist())
         for style in styles:
-            classes, asked = read_prompts(prompts[model], style)
-            hits.append(zero_shot_hits(model, style, clouds, embeddings, classes, asked, top))
+            hits.append(zero_shot_hits(model, style, clouds, embeddings, *read_prompts(asked, style), top))
     return pd.concat(hits, ignore_index=True)
 
 
