@@ -40,12 +40,13 @@ CLIPS = list(PARAMS["encoders"]["images"])
 TRAINED_CLIPS = [
     name for name, clip in PARAMS["encoders"]["images"].items() if clip["weights"] == "train"
 ]
-# The backends of the models on the Hugging Face hub.
+# The backends of the models on the Hugging Face hub, and the commits at which data/sources.csv has them.
 HUB = {
     clip["weights"]: clip["backend"]
     for clip in PARAMS["encoders"]["images"].values()
     if clip["weights"] in REMOTES
 }
+COMMITS = {model: REMOTES[model].version for model in HUB}
 NORMS = ["none", "layer", "response"]  # Table III always trains the three
 # How clouds are kept from the mappers for the test: by objects or by whole classes, and the manifests' column.
 SPLITS = {"objects": "split", "classes": "class_split"}
@@ -131,9 +132,8 @@ def clip_training_settings(wildcards):
 
 
 def clip_revision(wildcards):
-    """The commit at which data/sources.csv has a published CLIP; None for a directory."""
-    remote = REMOTES.get(clip_settings(wildcards)["weights"])
-    return remote.version if remote else None
+    """The commit of a CLIP of the hub; None for a directory."""
+    return COMMITS.get(clip_settings(wildcards)["weights"])
 
 
 def clip_threads(wildcards):
@@ -161,5 +161,5 @@ def hub_backend(wildcards):
 
 
 def hub_commit(wildcards):
-    """The commit at which data/sources.csv has a model of the hub."""
-    return REMOTES[wildcards.model].version
+    """The commit of a model of the hub."""
+    return COMMITS[wildcards.model]
