@@ -20,6 +20,7 @@ import numpy as np
 from scipy import linalg
 
 from pointspider.errors import InputError
+from pointspider.mapper import point_embeddings
 from pointspider.seeding import generator
 
 
@@ -43,12 +44,7 @@ class Affine:
         Raises:
             InputError: the embeddings have another width.
         """
-        if embeddings.ndim != 2 or embeddings.shape[1] != len(self.weight):
-            raise InputError(
-                f"point embeddings of shape {embeddings.shape}, not (n, {len(self.weight)}): use the point "
-                "encoder that the mapper was fitted with."
-            )
-        return embeddings.astype(np.float32, copy=False) @ self.weight + self.bias
+        return point_embeddings(embeddings, len(self.weight)) @ self.weight + self.bias
 
 
 def fit_baselines(

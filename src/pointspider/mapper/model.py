@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
 
 from pointspider.errors import InputError
+from pointspider.mapper import point_embeddings
 from pointspider.storage import atomic
 
 #: Widths of the five hidden layers in multiples of the base width: 1024 → 2048 → 4096 → 8192 → 4096 →
@@ -188,7 +189,7 @@ class Mapper(nn.Module):
         Raises:
             InputError: the embeddings have another width.
         """
-        rows = _point_embeddings(embeddings, self.architecture.input_width)
+        rows = torch.from_numpy(point_embeddings(embeddings, self.architecture.input_width))
         return torch.cat([self(part) for part in rows.split(PREDICTED_AT_ONCE)]).numpy()
 
 
@@ -206,7 +207,7 @@ class AffineMapper:
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """As `Mapper.predict`."""
-        rows = _point_embeddings(embeddings, len(self.matrix))
+        rows = torch.from_numpy(point_embeddings(embeddings, len(self.matrix)))
         return torch.addmm(self.bias, rows, self.matrix).numpy()
 
 
@@ -225,16 +226,6 @@ def fold(mapper: Mapper) -> AffineMapper:
         weight = linear.weight.double().T
         matrix, bias = matrix @ weight, bias @ weight + linear.bias.double()
     return AffineMapper(matrix.float(), bias.float())
-
-
-def _point_embeddings(embeddings: np.ndarray, width: int) -> Tensor:
-    """(n, width) float32 for a mapper; refuses what another point encoder made."""
-    if embeddings.ndim != 2 or embeddings.shape[1] != width:
-        raise InputError(
-            f"the mapper takes point embeddings of shape (n, {width}), not {embeddings.shape}: "
-            "use the point encoder that it was trained with."
-        )
-    return torch.as_tensor(embeddings, dtype=torch.float32)
 
 
 def _norm(name: str, width: int, response_size: int) -> nn.Module:
