@@ -125,6 +125,10 @@ def test_every_task_is_measured_and_dead_variants_told():
         assert row.device == device_name("scalar_rgb")  # that of the machine that measures
         assert row.first_image_seconds > 0
         assert 0 < row.cpu_seconds_per_cloud < 40 / row.points_per_second * 2
+        seconds = [float(each) for each in row.cloud_seconds.split()]
+        assert len(seconds) == 2
+        assert min(seconds) > 0
+        assert 40 / np.mean(seconds) == pytest.approx(row.points_per_second, rel=1e-5)
         assert row.worst_psnr_db <= row.psnr_db
     assert same.psnr_db > reference.psnr_db
     assert clip.psnr_db > 40

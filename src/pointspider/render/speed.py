@@ -60,6 +60,8 @@ class Measurement:
         pictures: timed; by the reference one of each cloud, by ours, after a round that is not timed, as many
             rounds as fill `MIN_SECONDS`.
         points_per_second: points of the timed pictures / their wall seconds.
+        cloud_seconds: wall seconds of a picture of each cloud, in their order, its mean over the rounds;
+            six digits each, space-separated, so that a row of CSV holds them in one cell.
         first_image_seconds: wall seconds of the process's first picture, with an empty kernel cache on disk:
             loading plugins, building the scene and compiling kernels is in it; starting Python, importing
             Mitsuba and initialising the variant is not.
@@ -81,6 +83,7 @@ class Measurement:
     points: int = 0
     pictures: int = 0
     points_per_second: float | None = None
+    cloud_seconds: str = ""
     first_image_seconds: float | None = None
     cpu_seconds_per_cloud: float | None = None
     psnr_db: float | None = None
@@ -240,12 +243,13 @@ def _measure(
     if task.method == OURS:  # some kernels are compiled only when a cloud first needs them
         for cloud in clouds[1:]:
             render(cloud)
-    pictures, seconds, start, start_cpu = 0, 0.0, time.perf_counter(), _cpu_seconds()
-    while not pictures or (task.method == OURS and seconds < MIN_SECONDS):
-        images = np.stack([[render(cloud)] for cloud in clouds[1:]])
-        pictures += len(images)
-        seconds = time.perf_counter() - start
+    rounds, start_cpu = [], _cpu_seconds()
+    while not rounds or (task.method == OURS and np.sum(rounds) < MIN_SECONDS):
+        timed = [_timed(render, cloud) for cloud in clouds[1:]]
+        rounds.append([seconds for _, seconds in timed])
     cpu_seconds = _cpu_seconds() - start_cpu
+    images = np.stack([[picture] for picture, _ in timed])
+    cloud_seconds = np.mean(rounds, axis=0)
     if task.method == REFERENCE:
         render = _renderer(_check(task))
         images = np.concatenate([images, np.stack([[render(cloud)] for cloud in clouds[1:]])], axis=1)
@@ -253,12 +257,20 @@ def _measure(
         _unmeasured(variant.name, task, device_name(variant.name)),
         clouds=len(images),
         points=clouds.shape[1],
-        pictures=pictures,
-        points_per_second=pictures * clouds.shape[1] / seconds,
+        pictures=np.size(rounds),
+        points_per_second=clouds.shape[1] / float(cloud_seconds.mean()),
+        cloud_seconds=" ".join(f"{seconds:.6g}" for seconds in cloud_seconds),
         first_image_seconds=first_image_seconds,
-        cpu_seconds_per_cloud=cpu_seconds / pictures,
+        cpu_seconds_per_cloud=cpu_seconds / np.size(rounds),
     )
     return row, images
+
+
+def _timed(render: Callable[[np.ndarray], np.ndarray], cloud: np.ndarray) -> tuple[np.ndarray, float]:
+    """A picture, and the wall seconds that it took."""
+    start = time.perf_counter()
+    picture = render(cloud)
+    return picture, time.perf_counter() - start
 
 
 def _renderer(task: Task) -> Callable[[np.ndarray], np.ndarray]:
