@@ -10,8 +10,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from test_tables import speed_records
 from test_tables_alignment import L1, make_cells, make_tables
+from test_tables_speed import speed_records
 
 from pointspider.errors import InputError
 from pointspider.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
@@ -147,6 +147,19 @@ def test_speed_names_device_ratio_and_what_does_not_work():
 
 def test_speed_is_on_a_log_axis():
     assert draw_speed("embedded").axes[0].get_xscale() == "log"
+
+
+def test_speed_has_its_interval_as_a_bar():
+    table = speed_table(speed_records(), "embedded", "procedural", seed=6)
+    figure = plot_speed(table)
+    bars = [bar.get_segments()[0][:, 0] for bar in figure.axes[0].collections]
+    expected = table.loc[[0, 1], ["points_per_second_low", "points_per_second_high"]]
+    np.testing.assert_allclose(bars, expected)
+    assert "bar: 95 % interval over the clouds" in texts(figure)
+    one = speed_records().assign(cloud_seconds=["4.0", "0.1", None, None])
+    assert not any(
+        "interval" in text for text in texts(plot_speed(speed_table(one, "embedded", "x", seed=6)))
+    )
 
 
 def test_failed_mappers_are_said_in_words():

@@ -10,48 +10,15 @@ import pytest
 from pandas.testing import assert_frame_equal
 from test_tables_alignment import L1
 from test_tables_alignment import make_tables as make_aligned
+from test_tables_speed import speed_records
 from test_tables_zero_shot import BEST, RIGHT, make_tables
 
-from pointspider.errors import InputError
 from pointspider.storage import read_csv, write_csv
 from pointspider.tables.common import weights_label
-from pointspider.tables.speed import PAPER_POINTS_PER_SECOND, speed_table
+from pointspider.tables.speed import speed_table
 from pointspider.tables.summary import selected_metrics, summary
 
 PLOTS = {"Loss curves": "../plots/loss_curves.png"}
-
-
-def speed_records() -> pd.DataFrame:
-    """Measurements of 1000 points a picture: ours 40 times as fast as the reference with llvm. No cuda."""
-    common = {"variant": "llvm_ad_rgb", "device": "a CPU, LLVM 19.1.7", "samples_per_pixel": 64, "reason": ""}
-    common |= {"clouds": 2, "points": 1000, "pictures": 2}
-    reference = {"method": "reference", "quality": "", "resolution": 800, "points_per_second": 250.0}
-    reference |= {"first_image_seconds": 5.0, "cpu_seconds_per_cloud": 8.0}
-    ours = {
-        "method": "ours",
-        "quality": "clip",
-        "resolution": 224,
-        "points_per_second": 10_000.0,
-        "first_image_seconds": 0.5,
-    }
-    ours |= {
-        "pictures": 10,
-        "cpu_seconds_per_cloud": 0.2,
-        "psnr_db": 45.5,
-        "worst_psnr_db": 44.0,
-        "psnr_to_reference_db": 44.5,
-        "mean_abs_error": 0.25,
-    }
-    absent = {"variant": "cuda_ad_rgb", "device": "", "reason": "no NVIDIA driver", "clouds": 0, "points": 0}
-    absent |= {"samples_per_pixel": 64, "pictures": 0}
-    return pd.DataFrame(
-        [
-            common | reference,
-            common | ours,
-            absent | {"method": "reference", "quality": "", "resolution": 800},
-            absent | {"method": "ours", "quality": "clip", "resolution": 224},
-        ]
-    )
 
 
 @pytest.fixture
@@ -68,47 +35,6 @@ def all_tables(speed: pd.DataFrame, preset: str, l1: dict[str, list[float]] = L1
     }
 
 
-def test_speed_stands_beside_its_ratio_to_the_reference(speed):
-    table = speed_table(speed, "embedded", "procedural", seed=6)
-    assert len(table) == 4
-    assert (table[["preset", "data", "seed"]] == ["embedded", "procedural", 6]).all(axis=None)
-    reference, ours = table.iloc[0], table.iloc[1]
-    assert reference["n"] == ours["n"] == 2
-    assert (reference["pictures"], ours["pictures"]) == (2, 10)
-    assert (reference["points_per_second"], ours["points_per_second"]) == (250, 10_000)
-    assert reference["first_points_per_second"] == pytest.approx(200)  # 1000 points in 5 s
-    assert ours["first_points_per_second"] == pytest.approx(2_000)
-    assert (reference["ratio"], ours["ratio"]) == pytest.approx((1, 40))
-    assert ours["cpu_seconds_per_cloud"] == 0.2
-    assert (ours["psnr_db"], ours["mean_abs_error"]) == (45.5, 0.25)
-    assert (reference["resolution"], ours["resolution"]) == (800, 224)
-    assert ours["device"] == "a CPU, LLVM 19.1.7"
-    assert ours["status"] == "measured"
-
-
-def test_a_variant_that_does_not_work_says_why_and_has_no_figures(speed):
-    rows = speed_table(speed, "embedded", "procedural", seed=6).iloc[2:]
-    assert (rows["variant"] == "cuda_ad_rgb").all()
-    assert (rows["status"] == "not available: no NVIDIA driver").all()
-    assert (rows["n"] == 0).all()
-    figures = ["points_per_second", "first_points_per_second", "ratio", "cpu_seconds_per_cloud", "psnr_db"]
-    assert rows[figures].isna().all(axis=None)
-
-
-def test_speed_records_may_come_from_a_csv_or_from_measurements(speed, tmp_path):
-    write_csv(tmp_path / "speed.csv", speed)
-    table = speed_table(speed, "embedded", "procedural", seed=6)
-    read = speed_table(read_csv(tmp_path / "speed.csv"), "embedded", "procedural", seed=6)
-    assert_frame_equal(read, table)
-    measured = speed.astype(object).where(speed.notna(), None)  # a Measurement holds None, not NaN
-    assert_frame_equal(speed_table(measured, "embedded", "procedural", seed=6), table, check_dtype=False)
-
-
-def test_the_papers_speed_stands_beside_every_variant_it_gives(speed):
-    table = speed_table(speed, "paper", "modelnet40c", seed=6)
-    assert table["paper_points_per_second"].tolist() == [18.720, 18.720, 56.161, 56.161]
-
-
 def test_the_papers_figures_are_empty_unless_the_preset_is_the_papers(speed):
     for preset, expected in (("embedded", False), ("paper", True)):
         tables = all_tables(speed, preset)
@@ -123,12 +49,6 @@ def test_the_papers_figures_are_empty_unless_the_preset_is_the_papers(speed):
     assert np.isnan(table2["paper_top1"].tolist()[1])  # a model that the paper does not have
     assert table3["paper_l1div"].tolist()[-3:] == [1.529, 3.996, 1.569]
     assert table3["paper_l1div"].isna().tolist()[:-3] == [True] * 7
-
-
-def test_the_papers_figures_agree_with_its_text():
-    """Section III: cuda about 3 times as fast as llvm."""
-    ratio = PAPER_POINTS_PER_SECOND["cuda_ad_rgb"] / PAPER_POINTS_PER_SECOND["llvm_ad_rgb"]
-    assert ratio == pytest.approx(3, abs=0.01)
 
 
 def test_tables_survive_the_csv(speed, tmp_path):
@@ -233,11 +153,6 @@ def test_summary_and_metrics_read_tables_that_were_written(speed, tmp_path):
     assert selected_metrics(back["table2"], back["table3"], "layer") == selected_metrics(
         tables["table2"], tables["table3"], "layer"
     )
-
-
-def test_missing_columns_are_named(speed):
-    with pytest.raises(InputError, match=r"speed records: no columns \['psnr_db'\]"):
-        speed_table(speed.drop(columns="psnr_db"), "embedded", "x", seed=6)
 
 
 def test_weights_are_called_by_their_name():

@@ -43,15 +43,21 @@ def plot_speed(table: pd.DataFrame) -> Figure:
         picture = f"{own['resolution'].iloc[0]:.0f}² pixels of {own['samples_per_pixel'].iloc[0]:.0f} samples"
         name = f"ours, quality {kind}" if kind else "reference"
         axes.plot(own["points_per_second"], y, marker, color=colour, label=f"{name}, {picture}")
+        sure = own.dropna(subset="points_per_second_low")
+        low, high = sure["points_per_second_low"], sure["points_per_second_high"]
+        axes.hlines(y[sure.index], low, high, color=colour, lw=1.5)
         axes.plot(own["first_points_per_second"], y, marker, color=colour, mfc="white", zorder=1.9)
     if measured.any():
         axes.plot([], [], "o", color=GREY, mfc="white", label="hollow: the first picture, a cold start")
+        if table["points_per_second_low"].notna().any():
+            axes.plot([], [], color=GREY, lw=1.5, label="bar: 95 % interval over the clouds")
     else:
         axes.tick_params(which="both", bottom=False, labelbottom=False)
         axes.grid(visible=False)
+    ends = ["points_per_second", "points_per_second_high", "first_points_per_second"]
     for index, own in table[measured & (table["method"] == "ours") & table["ratio"].notna()].iterrows():
         place = row[index] + styles[own["quality"]][2]
-        mark = (own[["points_per_second", "first_points_per_second"]].max(), place)
+        mark = (own[ends].max(), place)
         axes.annotate(f"{own['ratio']:.3g} × reference, each at its size", mark, (9, 0), **BESIDE)
     if table["paper_points_per_second"].notna().any():
         axes.plot(
