@@ -72,8 +72,8 @@ def corruption_cases() -> list[dict]:
 def scale_cases() -> Iterator[dict]:
     """Every object of the test split in all 55 variants, as the workflow makes them: two classes at a time.
 
-    Each class has a process of its own. Making the procedural objects themselves, which stand in for files, is
-    timed apart.
+    Each class has a process of its own. Making the procedural objects, which stand in for files, is timed
+    apart.
     """
     with get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
         parts = pool.map(build_class, MODELNET40_CLASSES, chunksize=1)
