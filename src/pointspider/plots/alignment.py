@@ -107,9 +107,8 @@ def plot_retrieval(extended: pd.DataFrame) -> Figure:
         for k, marker, colour in zip(RECALLED, "osD", (BLUE, GREEN, ORANGE), strict=True):
             recall = rows[f"{what}_r{k}"]
             reach = np.abs(rows[[f"{what}_r{k}_low", f"{what}_r{k}_high"]].sub(recall, axis=0).T)
-            label = f"R@{k}, 95 % interval over the seeds, of fits over the test objects"
             axes.errorbar(
-                recall, y, xerr=reach, fmt=marker, color=colour, mfc="none", ms=5, lw=1, label=label
+                recall, y, xerr=reach, fmt=marker, color=colour, mfc="none", ms=5, lw=1, label=f"R@{k}"
             )
             chance = rows[f"chance_r{k}"].iloc[0]
             axes.axvline(chance, color=colour, lw=1, ls=":", label=f"R@{k} by chance")
@@ -117,7 +116,14 @@ def plot_retrieval(extended: pd.DataFrame) -> Figure:
             title=f"{title}, {rows['gallery'].iloc[0]} clean test clouds", xlabel="recall", xlim=(-0.03, 1.03)
         )
     name_rows(panels, rows["mapper"].tolist())
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
+    figure.legend(
+        *panels[0].get_legend_handles_labels(),
+        title="95 % intervals are over the seeds, of fits over the test objects",
+        title_fontsize=8,
+        alignment="left",
+        loc="outside upper left",
+        ncols=6,
+    )
     return figure
 
 
