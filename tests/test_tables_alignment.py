@@ -18,7 +18,7 @@ from pointspider.tables.alignment import (
     extended_table,
     measure_names,
 )
-from pointspider.tables.alignment_findings import cells, extended_cells, read
+from pointspider.tables.alignment_findings import TEXT_EXTENDED, cells, extended_cells, galleries, read
 
 MADE = {
     "data": "procedural", "image_model": "tiny", "layer": "pooled", "image_weights": "train",
@@ -276,7 +276,7 @@ def test_a_linear_layer_is_judged_as_mappers_are():
     assert "linear_layer is worse than ridge with its one seed" in said
     tables = make_tables({"linear_layer": [0.49, np.nan]}, "embedded")
     row = cells(tables["table3"].set_index("mapper", drop=False).loc["linear_layer"])
-    assert row["fit"] == "diverged at epoch 7"
+    assert (row["seeds"], row["diverged"], row["L1"]) == ("2", "1", "0.490")
 
 
 def test_retrieval_is_judged_by_chance():
@@ -325,4 +325,18 @@ def test_the_extensions_rows_on_the_page_are_last_epochs_of_both_splits():
         **rows[0], "held out": "objects", "predictor": "renders", "skill": "", "top-1": "90.0%",
     }  # fmt: skip
     ridge = next(row for row in rows if row["predictor"] == "ridge")
-    assert (ridge["skill"], ridge["cosine"], ridge["rank"]) == ("+60.0%", "0.80", "8.0")
+    assert (ridge["skill"], ridge["cosine"], ridge["image rank"]) == ("+60.0%", "0.80", "8.0")
+
+
+def test_table_iii_leaves_out_what_is_alike_for_all():
+    table = make_tables({"BASE": [0.3, 0.3], "LNORM": [0.4], "RNORM": [0.3]}, "embedded")["table3"]
+    ridge, base = (cells(table.set_index("mapper", drop=False).loc[name]) for name in ("ridge", "BASE"))
+    assert (ridge["seeds"], ridge["L1"], ridge["best L1DIV"]) == ("", "0.200", "5.000")
+    assert (base["seeds"], base["diverged"], base["best L1DIV"]) == ("2", "", "6.667 [6.667, 6.667]")
+
+
+def test_what_left_the_extensions_columns_is_told_beside_it():
+    extended = make_tables(L1, "embedded")["table3_extended"]
+    extended.loc[extended["split"] == "classes", "gallery"] = 23
+    assert "objects, 40, or 23 where classes" in TEXT_EXTENDED.format(**galleries(extended))
+    assert "What the fits chose or ran into: ridge (λ 0.1).\n" in sentences({})

@@ -22,39 +22,44 @@ TEXT = (
     "trained: *zero*, *mean* and *median* are constants, blind to the cloud; the others are affine maps, as "
     "BASE is one, and *lad* is the one of least L1 on the training clouds; where these are fewer than the "
     "embedding's dimensions, it meets all of them, which says nothing of others. Brackets are 95 % intervals "
-    "over the seeds (Student's t). The best epoch is chosen on the test clouds, which flatters it."
+    "over the seeds (Student's t). All is after the last epoch, but *best*: after the epoch of least L1 on "
+    "the test clouds, which flatters it."
 )
 TEXT_EXTENDED = (
     "What predictions are good for. Cosine: to the render's embedding, both minus the training mean. "
-    "R@k: among the clean clouds of the test objects, a prediction finds the render of its cloud (cloud → "
-    "image), or a render the prediction (image → cloud), within k; by chance k / clean clouds. All else is "
+    "Retrieval is among the clean clouds of the test objects, {objects}, or {classes} where classes are held "
+    "out. Image R@k, cloud → image: a prediction finds the render of its cloud within k; cloud R@k, image → "
+    "cloud: a render finds the prediction; by chance k / clean clouds. Ranks are medians. All else is "
     "measured on the aligned clouds. Top-k: the class is among the k whose prompts are most similar to the "
     "prediction; *renders* are the renders' own embeddings, *classifier* is the point encoder's classifier. "
-    "Held out: `objects`, as in Table III, or "
-    "`classes`, with predictors that were fitted without the classes they are tested on."
+    "Held out: `objects`, as in Table III, or `classes`, with predictors that were fitted without the "
+    "classes they are tested on."
 )
 
 
 def cells(row: Mapping) -> dict[str, str]:
-    """A row of `alignment_table`."""
-    cells = {"predictor": row["mapper"], "seeds": row["seeds"], "diverged": number(row["diverged"], ".0f")}
-    for epoch in ("last", "best"):
-        cells |= {
-            f"L1, {epoch}": number(row[f"l1_{epoch}"], ",.3f") or "none",
-            f"L1DIV, {epoch}": _interval(row, f"l1div_{epoch}", ".3f"),
-            f"skill, {epoch}": _interval(row, f"skill_{epoch}", "+.1%"),
-        }
-    epochs = row["diverged_at"].replace(" ", ", ")
-    note = row["note"] if epochs == "-" else f"diverged at epoch {epochs}"
-    cells |= {"best epoch": row["best_epoch"], "fit": note}
-    return cells | {
+    """A row of `alignment_table` at a page's width: of the best epoch the paper's measure alone."""
+    return {
+        "predictor": row["mapper"],
+        "seeds": "" if row["seeds"] == "-" else str(len(row["seeds"].split())),
+        "diverged": f"{row['diverged']:.0f}" if row["diverged"] else "",
+        "L1": number(row["l1_last"], ",.3f") or "none",
+        "L1DIV": _interval(row, "l1div_last", ".3f"),
+        "skill": _interval(row, "skill_last", "+.1%"),
+        "best L1DIV": _interval(row, "l1div_best", ".3f"),
+        "best epoch": row["best_epoch"],
         "paper, L1DIV": number(row["paper_l1div"], ".3f"),
-        "− paper": number(row["l1div_difference"], "+.3f"),
     }
 
 
+def galleries(extended: pd.DataFrame) -> dict[str, int]:
+    """How many clean clouds are retrieved from each other, by what is held out; for `TEXT_EXTENDED`."""
+    return extended.groupby("split")["gallery"].first().to_dict()
+
+
 def extended_cells(extended: pd.DataFrame) -> Iterator[dict[str, str]]:
-    """The rows of `extended_table`: last epochs, means over the seeds."""
+    """The rows of `extended_table` at a page's width: last epochs, retrieval's least and largest k."""
+    ends = min(RECALLED), max(RECALLED)
     top = [name for name in measure_names(extended) if name.startswith("top")]
     for row in extended[extended["epoch"] != "best"].to_dict("records"):
         yield {
@@ -62,11 +67,10 @@ def extended_cells(extended: pd.DataFrame) -> Iterator[dict[str, str]]:
             "predictor": row["mapper"],
             "skill": number(row["skill"], "+.1%"),
             "cosine": number(row["cosine"], ".2f"),
-            "clean clouds": str(row["gallery"]),
-            **{f"cloud → image, R@{k}": number(row[f"image_r{k}"], ".1%") for k in RECALLED},
-            "rank": number(row["image_rank"], ".1f"),
-            **{f"image → cloud, R@{k}": number(row[f"cloud_r{k}"], ".1%") for k in RECALLED},
-            "rank ": number(row["cloud_rank"], ".1f"),
+            **{f"image R@{k}": number(row[f"image_r{k}"], ".1%") for k in ends},
+            "image rank": number(row["image_rank"], ".1f"),
+            **{f"cloud R@{k}": number(row[f"cloud_r{k}"], ".1%") for k in ends},
+            "cloud rank": number(row["cloud_rank"], ".1f"),
             **{f"top-{name[3:]}": number(row[name], ".1%") for name in top},
         }
 
@@ -83,6 +87,9 @@ def read(table: pd.DataFrame, extended: pd.DataFrame) -> Iterator[str]:
     trained = objects.index[objects["seeds"] != "-"]
     for name in trained:
         yield f"{name} {_beside(objects.loc[name], objects.loc['median'])}"
+    notes = objects.loc[(objects["kind"] == "baseline") & (objects["note"] != "-"), "note"]
+    told = ", ".join(f"{name} ({note})" for name, note in notes.items())
+    yield f"What the fits chose or ran into: {told}."
     yield _fits(objects)
     for name in trained:
         if pd.notna(objects.loc[name, "l1"]):

@@ -62,9 +62,7 @@ TEXT_COLUMNS = {
     "weights",
     "prompts",
     "predictor",
-    "seeds",
     "best epoch",
-    "fit",
     "held out",
 }
 

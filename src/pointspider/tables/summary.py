@@ -83,7 +83,7 @@ def summary(tables: Mapping[str, pd.DataFrame], plots: Mapping[str, str]) -> str
         alignment_findings.TEXT.format(**table3.iloc[0]),
         markdown(map(alignment_findings.cells, table3.to_dict("records"))),
         bullets(alignment_findings.read(table3, tables["table3_extended"])),
-        alignment_findings.TEXT_EXTENDED.format(**table3.iloc[0]),
+        alignment_findings.TEXT_EXTENDED.format(**alignment_findings.galleries(tables["table3_extended"])),
         markdown(alignment_findings.extended_cells(tables["table3_extended"])),
         "## Plots",
         bullets(f"[{title}]({path})" for title, path in plots.items()),
