@@ -48,6 +48,7 @@ from pointspider.render.scene import (
     axes_towards_scene,
 )
 
+VECTOR_BYTES = 64  # of the widest vectors that LLVM makes kernels of, AVX-512's
 OFFSET = 1e-4  # by which rays start above a surface, in scene units
 MIRROR_SHARE = 0.4  # of the floor's reflected rays go to its coat, the others to its base
 TABLE = 256  # intervals of T over the cosine
@@ -58,7 +59,7 @@ TILES = 48  # per side of the floor's cached square
 REACH = 1.25  # half-width of that square: beyond it, spheres hide or add nothing that shows
 TILE_RAYS = 16  # per tile of the floor
 MAX_CACHE_RAYS = 1 << 18  # through the picture
-ROUNDS = 5  # reflections that the cache adds up
+ROUNDS = 3  # reflections that the cache adds up; two more change nothing that can be measured
 SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the cache's fit, in points; see `_fit`
 # Each random decision has a dimension of its own, so that all are independent.
 PIXEL, LIGHT, REFLECTION, NEAR_LIGHT, NEAR_REFLECTION = range(5)
@@ -123,7 +124,7 @@ class FinalGather:
         self._sphere_shape = dr.opaque(mi.UInt32, _registered(points.shape("points")))
         self._floor_shape = dr.opaque(mi.UInt32, _registered(points.shape("floor")))
         self._centres, self._colours = (_padded(array) for array in (points.centres, points.colours))
-        self._fill_cache(mi.UInt32(np.uint32(cells)))
+        self._fill_cache(_flat(mi.UInt32, cells))
 
     def trace(self, cells: np.ndarray, samples: np.ndarray) -> np.ndarray:
         """Radiance, albedo and normal of cells.
@@ -135,9 +136,9 @@ class FinalGather:
         Returns:
             (n, 9) float32, means over the cells' squares.
         """
-        column, row = np.float32(cells % self._points.size), np.float32(cells // self._points.size)
-        order = mi.UInt32(morton(column, row))
-        sums = self._trace(mi.Point2f(column, row), order, mi.UInt32(np.uint32(samples)))
+        row, column = np.divmod(cells, self._points.size)
+        corner = mi.Point2f(_flat(mi.Float, column), _flat(mi.Float, row))
+        sums = self._trace(corner, _flat(mi.UInt32, morton(column, row)), _flat(mi.UInt32, samples))
         dr.eval(sums)
         return np.stack([np.array(channel) for group in sums for channel in group], axis=1) / samples[:, None]
 
@@ -351,11 +352,12 @@ class FinalGather:
         sphere, normal = sphere[order], normal[:, order]
         first = np.searchsorted(sphere, np.arange(len(self._points.centres) + 1))
         position = self._points.centres[sphere].T + RADIUS * normal
+        position, normal = ([_flat(mi.Float, row) for row in rows] for rows in (position, normal))
         surface = Surface(
             mi.Point3f(position), mi.Normal3f(normal), -mi.Vector3f(normal),
-            mi.UInt32(sphere), mi.Bool(True), mi.Bool(False), 0,
+            _flat(mi.UInt32, sphere), mi.Bool(True), mi.Bool(False), 0,
         )  # fmt: skip
-        return surface, mi.UInt32(first.astype(np.uint32))
+        return surface, _flat(mi.UInt32, first)
 
     @dr.syntax
     def _inverse_moments(self, normal: "mi.Normal3f", first: "mi.UInt32") -> "mi.Matrix4f":
@@ -379,7 +381,8 @@ class FinalGather:
 
         A sphere without points is as bright as the others are on average.
         """
-        prior = MEAN_PRIOR * dr.mean(irradiance, axis=1)
+        count = dr.opaque(mi.Float, dr.width(irradiance))  # a literal would be compiled into the kernel
+        prior = MEAN_PRIOR * dr.sum(irradiance, axis=1) / count
         sphere = dr.arange(mi.UInt32, len(self._points.centres))
         row, end = dr.gather(mi.UInt32, first, sphere), dr.gather(mi.UInt32, first, sphere + 1)
         sums = [mi.Vector4f(0, 0, 0, channel) for channel in prior]
@@ -489,9 +492,22 @@ def _outer(left: "mi.Vector4f", right: "mi.Vector4f") -> "mi.Matrix4f":
     return mi.Matrix4f([[a * b for b in right] for a in left])
 
 
+def _flat(kind: type, array: np.ndarray):
+    """(n,) numbers as Dr.Jit's.
+
+    They begin at a multiple of VECTOR_BYTES. Dr.Jit shares NumPy's memory and compiles a kernel for each
+    combination of inputs that do and do not: memory as it comes would have kernels compiled cloud after cloud.
+    """
+    numbers = np.float32 if kind is mi.Float else np.uint32
+    room = np.empty(array.size + VECTOR_BYTES // 4, numbers)
+    start = -room.ctypes.data % VECTOR_BYTES // 4
+    room[start : start + array.size] = array
+    return kind(room[start : start + array.size])
+
+
 def _padded(array: np.ndarray) -> "mi.Float":
     """(N, 3) as one flat array of N groups of 4, which are looked up together faster."""
-    return mi.Float(np.pad(array, ((0, 0), (0, 1))).ravel())
+    return _flat(mi.Float, np.pad(array, ((0, 0), (0, 1))).ravel())
 
 
 def _lookup(padded: "mi.Float", index: "mi.UInt32", active: "mi.Bool") -> "mi.Vector3f":
