@@ -132,6 +132,23 @@ def test_colours_of_another_number_of_clouds_are_refused(renderer):
         renderer.render(torus()[None], np.ones((2, 600, 3)))
 
 
+def test_every_cloud_is_drawn_by_the_kernels_of_the_first(renderer):
+    """A number of a cloud in a kernel, or memory that is aligned by chance, would have kernels compiled anew."""
+    import drjit as dr
+
+    def kernels(cloud):
+        dr.kernel_history_clear()
+        with dr.scoped_set_flag(dr.JitFlag.KernelHistory, True):
+            renderer.render(cloud[None])
+        return {kernel["hash"] for kernel in dr.kernel_history() if kernel["type"] == dr.KernelType.JIT}
+
+    renderer.render(torus(seed=5)[None])  # another number of points before would build another scene
+    first = kernels(torus(seed=6))
+    assert len(first) > 10
+    for seed in range(7, 17):
+        assert kernels(torus(seed=seed) * [1, seed, 1]) == first
+
+
 def test_memory_stays_flat(renderer):
     def resident():
         return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
