@@ -133,7 +133,7 @@ def test_colours_of_another_number_of_clouds_are_refused(renderer):
 
 
 def test_every_cloud_is_drawn_by_the_kernels_of_the_first(renderer):
-    """A number of a cloud in a kernel, or memory that is aligned by chance, would have kernels compiled anew."""
+    """A cloud's number in a kernel, or memory aligned by chance, would have others compiled."""
     import drjit as dr
 
     def kernels(cloud):

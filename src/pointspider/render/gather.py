@@ -496,7 +496,7 @@ def _flat(kind: type, array: np.ndarray):
     """(n,) numbers as Dr.Jit's.
 
     They begin at a multiple of VECTOR_BYTES. Dr.Jit shares NumPy's memory and compiles a kernel for each
-    combination of inputs that do and do not: memory as it comes would have kernels compiled cloud after cloud.
+    combination of inputs that do and do not: taken as it comes, memory would have kernels compiled for ever.
     """
     numbers = np.float32 if kind is mi.Float else np.uint32
     room = np.empty(array.size + VECTOR_BYTES // 4, numbers)
