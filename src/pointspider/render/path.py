@@ -8,7 +8,7 @@ import numpy as np
 
 from pointspider.render.points import PointScene
 
-STRIP = 16  # rows that are rendered together, from their first traced cell to their last
+STRIP = 8  # rows that are rendered together, from their first traced cell to their last
 
 
 def trace(points: PointScene, traced: np.ndarray, samples: int, seed: int) -> np.ndarray:

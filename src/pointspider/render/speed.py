@@ -57,8 +57,7 @@ class Measurement:
         variant, device: what rendered, on what; no device where nothing was measured.
         method, quality, resolution, samples_per_pixel: the task.
         clouds, points: different clouds timed after the first, and points of each.
-        pictures: timed; by the reference one of each cloud, by ours, after a round that is not timed, as many
-            rounds as fill `MIN_SECONDS`.
+        pictures: timed; by the reference one of each cloud, by ours as many rounds as fill `MIN_SECONDS`.
         points_per_second: points of the timed pictures / their wall seconds.
         cloud_seconds: wall seconds of a picture of each cloud, in their order, its mean over the rounds;
             six digits each, space-separated, so that a row of CSV holds them in one cell.
@@ -240,9 +239,6 @@ def _measure(
     render(clouds[0])
     first_image_seconds = time.perf_counter() - start
 
-    if task.method == OURS:  # some kernels are compiled only when a cloud first needs them
-        for cloud in clouds[1:]:
-            render(cloud)
     rounds, start_cpu = [], _cpu_seconds()
     while not rounds or (task.method == OURS and np.sum(rounds) < MIN_SECONDS):
         timed = [_timed(render, cloud) for cloud in clouds[1:]]

@@ -32,8 +32,8 @@ PICTURE = ("resolution", "samples_per_pixel", "clouds", "points")  # equal where
 TEXT = (
     "Points rendered per second of wall time. The *first picture* of a process is kept apart: it starts with "
     "no compiled kernels, so it includes compiling them, loading Mitsuba's plugins and building the scene, "
-    "but not importing Mitsuba. After it, n different clouds are timed: by the reference once each, by ours, "
-    "after a round that is not timed, in rounds until a second has passed. "
+    "but not importing Mitsuba. After it, n different clouds are timed: by the reference once each, by ours "
+    "in rounds until a second has passed. "
     "The 95 % interval tells what other clouds would give: it is over the n clouds, each with its mean "
     "seconds (Student's t, on a log scale), and holds nothing of how runs differ. "
     "The *reference* is the paper's procedure: a sphere per point, in a scene made anew for every cloud. "
