@@ -25,6 +25,29 @@ def show(gather, points, cloud):
     gather.prepare(np.flatnonzero(Mask(SIZE)(points.centres)[0]))
 
 
+@pytest.mark.parametrize("count", [1, 600, 3000])
+def test_scalar_pictures_are_guided_by_what_mitsuba_sees(variant, count):  # noqa: F811
+    import mitsuba as mi
+
+    from pointspider.render.gather import FinalGather
+    from pointspider.render.path import seen
+
+    points = PointScene(SIZE)
+    gather = FinalGather(points, near=1, cache_rays=1, seed=1)
+    show(gather, points, torus(max(count, 2)))
+    points.centres, points.colours = points.centres[:count], points.colours[:count]
+    row, column = np.divmod(np.arange(SIZE**2), SIZE)
+    met = gather._look(mi.Point2f(column + 0.5, row + 0.5))
+    sphere, on_sphere = np.array(met.sphere), np.array(met.on_sphere)
+    on_sphere &= sphere < count
+    albedo = np.where(on_sphere[:, None], points.colours[np.where(on_sphere, sphere, 0)], 1)
+    normal = np.where(on_sphere[:, None], np.array(met.normal).T, [0, 0, 1])
+    ours = np.concatenate(seen(points), axis=-1).reshape(-1, 6)
+    same = np.isclose(ours, np.concatenate([albedo, normal], axis=1), atol=2e-3).all(axis=1)
+    assert on_sphere.mean() > 0.0002 * count**0.5
+    assert same.mean() > 0.998
+
+
 @pytest.mark.parametrize("count", [100, 600, 20_000])
 def test_no_bias_against_the_path_tracer(gather, count):
     """Over a picture's cells the noise of both averages away; what is left is the final gather's bias."""
@@ -32,7 +55,8 @@ def test_no_bias_against_the_path_tracer(gather, count):
 
     points = gather._points
     show(gather, points, torus(count))
-    expected = np.array(mi.render(points.scene, spp=256, seed=3)).reshape(-1, 9)
+    aov = {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal", "radiance": points.scene.integrator()}
+    expected = np.array(mi.render(points.scene, spp=256, seed=3, integrator=mi.load_dict(aov))).reshape(-1, 9)
     ours = gather.trace(np.arange(SIZE**2), np.full(SIZE**2, 64))
     np.testing.assert_allclose(
         ours[:, 3:], expected[:, 3:], atol=0.12

@@ -59,7 +59,7 @@ TILES = 48  # per side of the floor's cached square
 REACH = 1.25  # half-width of that square: beyond it, spheres hide or add nothing that shows
 TILE_RAYS = 16  # per tile of the floor
 MAX_CACHE_RAYS = 1 << 18  # through the picture
-ROUNDS = 3  # reflections that the cache adds up; two more change nothing that can be measured
+ROUNDS = 5  # reflections that the cache adds up; after 3, dense clouds of bright spheres are too dark
 SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the cache's fit, in points; see `_fit`
 # Each random decision has a dimension of its own, so that all are independent.
 PIXEL, LIGHT, REFLECTION, NEAR_LIGHT, NEAR_REFLECTION = range(5)

@@ -16,6 +16,7 @@ from pointspider.render.scene import (
     RADIUS,
     axes_towards_scene,
     project,
+    view_rays,
 )
 
 HIDDEN = 1 / 8  # share of the light whose loss a floor tile bears; no grey pixel lay outside on test clouds
@@ -44,9 +45,7 @@ class Mask:
 
     def _floor_tiles(self) -> np.ndarray:
         """The floor tile that each cell's centre shows."""
-        right, up, forward = axes_towards_scene(CAMERA_ORIGIN)
-        across = ((np.arange(self.size) + 0.5) / self.size * 2 - 1) * HALF_WIDTH
-        rays = forward + across[None, :, None] * right - across[:, None, None] * up
+        rays = view_rays(self.size)
         distance = (FLOOR_HEIGHT - CAMERA_ORIGIN[2]) / rays[..., 2]
         tile, inside = _tile(CAMERA_ORIGIN[:2] + distance[..., None] * rays[..., :2])
         return np.where(inside, tile, TILES**2)

@@ -68,11 +68,7 @@ class PointScene:
             return mi.load_dict(
                 {
                     "type": "scene",
-                    "integrator": {
-                        "type": "aov",
-                        "aovs": "albedo:albedo,normal:sh_normal",
-                        "radiance": {"type": "path", "max_depth": -1},
-                    },
+                    "integrator": {"type": "path", "max_depth": -1},
                     "sensor": camera(self.size, 1, "multijitter", "box"),
                     **surroundings(),
                     "points": {

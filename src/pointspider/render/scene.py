@@ -145,6 +145,17 @@ def project(positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 0.5 + 0.5 * np.stack([offsets @ right, -offsets @ up], axis=1) / half_width[:, None], depth
 
 
+def view_rays(size: int) -> np.ndarray:
+    """From the camera through the centres of a size x size grid over the picture, rows from the top.
+
+    Returns:
+        (size, size, 3), each one unit long along the view.
+    """
+    right, up, forward = axes_towards_scene(CAMERA_ORIGIN)
+    across = ((np.arange(size) + 0.5) / size * 2 - 1) * HALF_WIDTH
+    return forward + across[None, :, None] * right - across[:, None, None] * up
+
+
 def to_srgb(linear: np.ndarray) -> np.ndarray:
     """Linear RGB to 8-bit sRGB (IEC 61966-2-1) without dither, values beyond 1 clipped to white.
 
