@@ -25,11 +25,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from pointspider.embeddings import read_split
-from pointspider.mapper import LABELS
-from pointspider.mapper.training import Settings, train_mapper
-from pointspider.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION, WIDTH, save, styled
-from pointspider.storage import read_csv, read_json, write_csv, write_json
+from pointspider.core.files import read_csv, read_json, write_csv, write_json
+from pointspider.mappers.base import LABELS
+from pointspider.mappers.training import Settings, train_mapper
+from pointspider.study.embeddings import read_split
+from pointspider.study.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION, WIDTH, save, styled
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x_train, y_train, x_test, y_test
 

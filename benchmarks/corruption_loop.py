@@ -2,20 +2,20 @@
 
 Plain numpy in double precision. The distortions are made as PyGeM makes them, which ModelNet40-C's generator
 uses: a sum over the lattice's points, and a linear system that each radial interpolation solves for itself.
-The draws are those of `pointspider.clouds.corruptions`, so that the clouds are equal.
+The draws are those of `pointspider.clouds.corruptions.modelnet40c`, so that the clouds are equal.
 """
 
 import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import binom
 
-from pointspider.clouds.catalogue import Variant
-from pointspider.clouds.corruptions import CORRUPTIONS, LATTICE, RADIUS
-from pointspider.seeding import generator
+from pointspider.clouds.corruptions.modelnet40c import CORRUPTIONS, LATTICE, RADIUS
+from pointspider.clouds.names import Variant
+from pointspider.core.seeding import generator
 
 
 def corrupt(variant: Variant, pools: list[np.ndarray], keys: list[str], seed: int, points: int = 1024):
-    """See `pointspider.clouds.corruptions.corrupt`. Returns a list of clouds (M, 3) float64."""
+    """See `pointspider.clouds.corruptions.modelnet40c.corrupt`. Returns a list of clouds (M, 3) float64."""
     corruption = CORRUPTIONS[variant.corruption]
     strength = corruption.strengths[variant.severity - 1]
     clouds = []

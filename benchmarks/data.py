@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from pointspider.clouds.catalogue import MODELNET40_CLASSES, Variant, variants
-from pointspider.clouds.corruptions import CORRUPTIONS, NEEDS_MESH, corrupt
-from pointspider.clouds.dataset import build_clouds
-from pointspider.clouds.procedural import ProceduralSource
-from pointspider.storage import write_csv
+from pointspider.clouds.corruptions.modelnet40c import CORRUPTIONS, NEEDS_MESH, corrupt
+from pointspider.clouds.names import MODELNET40_CLASSES, Variant, variants
+from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.core.files import write_csv
+from pointspider.study.build_clouds import build_clouds
 
 SEED = 2021
 #: Objects per class: 40 x 62 = 2480, ModelNet40's test split has 2468.

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 from transformers import AutoImageProcessor, CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from pointspider.encoders.clip import load_clip
+from pointspider.encoders.images.clip import load_clip
 
 IMAGES = 32
 #: Pairs of runs, baseline and ours in turn, after one of each that is not timed; the fastest of each counts.

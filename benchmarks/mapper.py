@@ -18,10 +18,10 @@ import pandas as pd
 import torch
 from torch import nn
 
-from pointspider.mapper import LABELS
-from pointspider.mapper.model import Mapper, fold
-from pointspider.mapper.training import Settings, train_mapper
-from pointspider.storage import write_csv
+from pointspider.core.files import write_csv
+from pointspider.mappers.base import LABELS
+from pointspider.mappers.network import Mapper, fold
+from pointspider.mappers.training import Settings, train_mapper
 
 WIDTHS = (1024, 2048, 4096, 8192, 4096, 2048, 1024)
 TRAIN, TEST = 2048, 420

@@ -14,15 +14,15 @@ import torch
 import yaml
 from huggingface_hub.constants import HF_HUB_CACHE
 
-from pointspider.clouds.catalogue import MODELNET40_CLASSES, variants
-from pointspider.clouds.modelnet40 import MESHES, POINTS
-from pointspider.clouds.procedural import ProceduralSource
-from pointspider.encoders.device import pick_device
-from pointspider.encoders.hub import WEIGHTS
-from pointspider.params import locate, resolve
-from pointspider.remote import Remote, read_remotes
+from pointspider.clouds.names import MODELNET40_CLASSES, variants
+from pointspider.clouds.sources.modelnet40 import MESHES, POINTS
+from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.encoders.images.hub import WEIGHTS
+from pointspider.render.backends import activate, choose, probe
 from pointspider.render.renderer import Renderer, RenderSettings
-from pointspider.render.variants import activate, choose, probe
+from pointspider.study.config import locate, resolve
+from pointspider.study.remote import Remote, read_remotes
+from pointspider.training.device import pick_device
 
 ROOT = Path(__file__).parents[1]
 TEST_OBJECTS, TRAIN_OBJECTS = 2468, 9840  # of ModelNet40's HDF5 files

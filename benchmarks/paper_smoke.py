@@ -24,12 +24,12 @@ import yaml
 from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from pointspider.clouds.catalogue import CLEAN, MODELNET40_CLASSES
-from pointspider.clouds.corruptions import corrupt
-from pointspider.clouds.modelnet40c import RELEASED
-from pointspider.clouds.procedural import ProceduralSource
-from pointspider.encoders.pointnet import PointNet
-from pointspider.remote import read_remotes
+from pointspider.clouds.corruptions.modelnet40c import corrupt
+from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES
+from pointspider.clouds.sources.modelnet40c import RELEASED
+from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.encoders.points.pointnet import PointNet
+from pointspider.study.remote import read_remotes
 
 ROOT = Path(__file__).parents[1]
 #: The real test split, where it is at hand.

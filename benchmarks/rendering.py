@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pointspider.clouds.procedural import ProceduralSource
-from pointspider.plots.speed import plot_speed
-from pointspider.plots.style import save
+from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.core.files import write_csv
+from pointspider.render.backends import probe
 from pointspider.render.reference import RESOLUTION, SAMPLES_PER_PIXEL
-from pointspider.render.speed import measure, tasks
-from pointspider.render.variants import probe
-from pointspider.storage import write_csv
-from pointspider.tables.speed import speed_table
+from pointspider.study.plots.speed import plot_speed
+from pointspider.study.plots.style import save
+from pointspider.study.speed import measure, tasks
+from pointspider.study.tables.speed import speed_table
 
 OUT = Path(__file__).parent / "out"
 #: The first is warm-up.

@@ -10,11 +10,11 @@ import matplotlib.pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
-from pointspider.clouds.procedural import ProceduralSource
-from pointspider.plots.sheets import cloud_sheet
+from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.core.files import atomic
+from pointspider.render.backends import activate, choose, probe
 from pointspider.render.renderer import Renderer, RenderSettings
-from pointspider.render.variants import activate, choose, probe
-from pointspider.storage import atomic
+from pointspider.study.plots.sheets import cloud_sheet
 
 SHOWN = ("airplane", "chair", "lamp", "piano", "guitar", "plant")
 BLUE, GREEN, ORANGE, INK = "#0072B2", "#009E73", "#D55E00", "#222222"

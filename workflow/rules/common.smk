@@ -9,11 +9,11 @@ sys.path.insert(0, str(SOURCE))
 # Snakemake drops PYTHONPATH when it activates a conda environment; a prefix is run after that.
 shell.prefix(f"export PYTHONPATH='{SOURCE}'; ")
 
-from pointspider.clouds.catalogue import class_names
-from pointspider.errors import InputError
-from pointspider.params import locate, resolve
-from pointspider.provenance import imported_files
-from pointspider.remote import read_remotes, verify
+from pointspider.clouds.names import class_names
+from pointspider.core.errors import InputError
+from pointspider.study.config import locate, resolve
+from pointspider.study.code_digest import imported_files
+from pointspider.study.remote import read_remotes, verify
 
 try:
     REMOTES = read_remotes(Path(workflow.basedir) / "data/sources.csv")

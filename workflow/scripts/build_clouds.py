@@ -2,10 +2,10 @@
 
 import pandas as pd
 
-from pointspider.clouds.dataset import build_clouds
-from pointspider.clouds.sources import open_source
-from pointspider.job import job
-from pointspider.storage import read_csv, write_hdf5
+from pointspider.clouds.sources.registry import open_source
+from pointspider.core.files import read_csv, write_hdf5
+from pointspider.study.build_clouds import build_clouds
+from pointspider.study.job import job
 
 params = snakemake.params
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pointspider.clouds.catalogue import CLEAN, variants
-from pointspider.clouds.dataset import build_clouds
-from pointspider.clouds.sources import open_source
-from pointspider.job import job
-from pointspider.plots.sheets import cloud_sheet
-from pointspider.plots.style import save
-from pointspider.storage import read_csv
+from pointspider.clouds.names import CLEAN, variants
+from pointspider.clouds.sources.registry import open_source
+from pointspider.core.files import read_csv
+from pointspider.study.build_clouds import build_clouds
+from pointspider.study.job import job
+from pointspider.study.plots.sheets import cloud_sheet
+from pointspider.study.plots.style import save
 
 params, output = snakemake.params, snakemake.output
 

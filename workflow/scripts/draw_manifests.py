@@ -1,9 +1,9 @@
 """Draw which clouds are aligned, evaluated and trained on."""
 
-from pointspider.clouds.catalogue import variants
-from pointspider.clouds.sampling import alignment, double_roulette, encoder_clouds, test_clouds
-from pointspider.job import job
-from pointspider.storage import read_csv, write_csv
+from pointspider.clouds.names import variants
+from pointspider.core.files import read_csv, write_csv
+from pointspider.study.job import job
+from pointspider.study.manifests import alignment, double_roulette, encoder_clouds, test_clouds
 
 params, seeds = snakemake.params, snakemake.params.seeds
 

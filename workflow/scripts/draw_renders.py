@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from pointspider.evaluate.zero_shot import FIRST_DRAW
-from pointspider.job import job
-from pointspider.plots.sheets import contact_sheet
-from pointspider.plots.style import save
-from pointspider.render.files import read_renders
-from pointspider.storage import read_csv
+from pointspider.core.files import read_csv
+from pointspider.study.evaluate.zero_shot import FIRST_DRAW
+from pointspider.study.job import job
+from pointspider.study.plots.sheets import contact_sheet
+from pointspider.study.plots.style import save
+from pointspider.study.renders import read_renders
 
 renders = Path(snakemake.input.renders[0]).parent
 

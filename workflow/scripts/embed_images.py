@@ -4,13 +4,13 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from pointspider.clouds.files import manifest_ids, read_clouds
-from pointspider.embeddings import by_variant, write_embeddings, write_projection, write_prompts
-from pointspider.encoders.clip import load_clip
-from pointspider.encoders.hub import model_directory
-from pointspider.encoders.prompts import embed_prompts, prompt_styles
-from pointspider.job import job
-from pointspider.render.files import read_renders
+from pointspider.encoders.images.clip import load_clip
+from pointspider.encoders.images.hub import model_directory
+from pointspider.encoders.images.prompts import embed_prompts, prompt_styles
+from pointspider.study.cloud_files import manifest_ids, read_clouds
+from pointspider.study.embeddings import by_variant, write_embeddings, write_projection, write_prompts
+from pointspider.study.job import job
+from pointspider.study.renders import read_renders
 
 params, name = snakemake.params, snakemake.wildcards.clip
 renders = Path(snakemake.input.renders[0]).parent

@@ -2,10 +2,10 @@
 
 from tqdm import tqdm
 
-from pointspider.clouds.files import manifest_ids, read_clouds
-from pointspider.embeddings import write_embeddings
-from pointspider.encoders.points import encode, load_point_encoder
-from pointspider.job import job
+from pointspider.encoders.points.base import encode, load_point_encoder
+from pointspider.study.cloud_files import manifest_ids, read_clouds
+from pointspider.study.embeddings import write_embeddings
+from pointspider.study.job import job
 
 params = snakemake.params
 

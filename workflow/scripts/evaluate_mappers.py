@@ -2,16 +2,16 @@
 
 from itertools import chain
 
-from pointspider.clouds.catalogue import MODELNET40_CLASSES
-from pointspider.embeddings import read_embeddings, read_projection, read_prompts
-from pointspider.encoders.points import class_logits, load_point_encoder
-from pointspider.evaluate.alignment import Clouds, ImageSpace, Predict, evaluate
-from pointspider.evaluate.candidates import fitted, linear_layers, references, trained
-from pointspider.job import job
-from pointspider.mapper.baselines import fit_baselines
-from pointspider.mapper.model import load_predictor
-from pointspider.mapper.training import Settings
-from pointspider.storage import read_csv, read_json, write_csv
+from pointspider.clouds.names import MODELNET40_CLASSES
+from pointspider.core.files import read_csv, read_json, write_csv
+from pointspider.encoders.points.base import class_logits, load_point_encoder
+from pointspider.mappers.fits import fit_baselines
+from pointspider.mappers.network import load_predictor
+from pointspider.mappers.training import Settings
+from pointspider.study.embeddings import read_embeddings, read_projection, read_prompts
+from pointspider.study.evaluate.alignment import Clouds, ImageSpace, Predict, evaluate
+from pointspider.study.evaluate.candidates import fitted, linear_layers, references, trained
+from pointspider.study.job import job
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 settings = Settings(**{key: value for key, value in params.mapper.items() if key != "seeds"}, hidden=())

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pointspider.fetch import provide
-from pointspider.job import job
-from pointspider.remote import read_remotes
+from pointspider.study.fetch import provide
+from pointspider.study.job import job
+from pointspider.study.remote import read_remotes
 
 with job(snakemake.log[0]):
     provide(read_remotes(snakemake.input.table)[snakemake.params.name], Path())

@@ -1,8 +1,8 @@
 """List the objects of the source of clouds, and what each is for."""
 
-from pointspider.clouds.sources import open_source
-from pointspider.job import job
-from pointspider.storage import write_csv
+from pointspider.clouds.sources.registry import open_source
+from pointspider.core.files import write_csv
+from pointspider.study.job import job
 
 with job(snakemake.log[0]):
     source = open_source(snakemake.params.clouds, snakemake.params.seed)

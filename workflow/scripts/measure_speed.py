@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from pointspider.clouds.catalogue import ORIGINAL
-from pointspider.clouds.files import gather_clouds
-from pointspider.errors import InputError
-from pointspider.job import job
-from pointspider.render.speed import measure, tasks
-from pointspider.render.variants import Variant
-from pointspider.storage import read_csv, read_json, write_csv
+from pointspider.clouds.names import ORIGINAL
+from pointspider.core.errors import InputError
+from pointspider.core.files import read_csv, read_json, write_csv
+from pointspider.render.backends import Variant
+from pointspider.study.cloud_files import gather_clouds
+from pointspider.study.job import job
+from pointspider.study.speed import measure, tasks
 
 params, speed = snakemake.params, snakemake.params.speed
 

@@ -2,9 +2,9 @@
 
 from dataclasses import asdict
 
-from pointspider.job import job
-from pointspider.render.variants import choose, probe
-from pointspider.storage import write_json
+from pointspider.core.files import write_json
+from pointspider.render.backends import choose, probe
+from pointspider.study.job import job
 
 with job(snakemake.log[0]):
     variants = probe()

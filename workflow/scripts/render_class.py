@@ -1,10 +1,10 @@
 """Render every cloud of one class with one warm renderer."""
 
-from pointspider.clouds.files import read_clouds
-from pointspider.job import job
+from pointspider.core.files import read_json
+from pointspider.render.backends import Variant, activate
 from pointspider.render.renderer import Renderer, RenderSettings, render_class
-from pointspider.render.variants import Variant, activate
-from pointspider.storage import read_json
+from pointspider.study.cloud_files import read_clouds
+from pointspider.study.job import job
 
 with job(snakemake.log[0]):
     activate(Variant(**read_json(snakemake.input.variants)["chosen"]), snakemake.threads)

@@ -1,8 +1,8 @@
 """The metrics of the mapper that mapper.norm selects."""
 
-from pointspider.job import job
-from pointspider.storage import read_csv, write_json
-from pointspider.tables.summary import selected_metrics
+from pointspider.core.files import read_csv, write_json
+from pointspider.study.job import job
+from pointspider.study.tables.summary import selected_metrics
 
 with job(snakemake.log[0]):
     tables = [read_csv(path) for path in (snakemake.input.zero_shot, snakemake.input.alignment)]

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from pointspider.job import job
-from pointspider.storage import read_csv, write_text
-from pointspider.tables.summary import summary
+from pointspider.core.files import read_csv, write_text
+from pointspider.study.job import job
+from pointspider.study.tables.summary import summary
 
 PLOTS = {
     "Table I: rendering speed": "../plots/speed.png",

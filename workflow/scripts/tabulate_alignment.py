@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from pointspider.evaluate.alignment import read_curves
-from pointspider.job import job
-from pointspider.mapper import LABELS
-from pointspider.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
-from pointspider.plots.corruptions import plot_corruptions
-from pointspider.plots.style import save
-from pointspider.storage import read_csv, write_csv
-from pointspider.tables.alignment import alignment_table, corruption_rows, extended_table
+from pointspider.core.files import read_csv, write_csv
+from pointspider.mappers.base import LABELS
+from pointspider.study.evaluate.alignment import read_curves
+from pointspider.study.job import job
+from pointspider.study.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
+from pointspider.study.plots.corruptions import plot_corruptions
+from pointspider.study.plots.style import save
+from pointspider.study.tables.alignment import alignment_table, corruption_rows, extended_table
 
 inputs, output, provenance = snakemake.input, snakemake.output, snakemake.params.provenance
 

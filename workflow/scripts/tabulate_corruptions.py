@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pointspider.evaluate.zero_shot import CLOUD, corruption_records, gather_hits
-from pointspider.job import job
-from pointspider.plots.corruptions import plot_corruptions
-from pointspider.plots.style import save
-from pointspider.storage import read_csv, write_csv
+from pointspider.core.files import read_csv, write_csv
+from pointspider.study.evaluate.zero_shot import CLOUD, corruption_records, gather_hits
+from pointspider.study.job import job
+from pointspider.study.plots.corruptions import plot_corruptions
+from pointspider.study.plots.style import save
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pointspider.job import job
-from pointspider.plots.speed import plot_speed
-from pointspider.plots.style import save
-from pointspider.storage import read_csv, write_csv
-from pointspider.tables.speed import speed_table
+from pointspider.core.files import read_csv, write_csv
+from pointspider.study.job import job
+from pointspider.study.plots.speed import plot_speed
+from pointspider.study.plots.style import save
+from pointspider.study.tables.speed import speed_table
 
 params, output = snakemake.params, snakemake.output
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from pointspider.encoders.prompts import STYLES
-from pointspider.evaluate.zero_shot import CLOUD, compare_models, gather_hits, zero_shot_records
-from pointspider.job import job
-from pointspider.plots.style import save
-from pointspider.plots.zero_shot import plot_zero_shot
-from pointspider.storage import read_csv, write_csv
-from pointspider.tables.zero_shot import extended_table, pairs_table, zero_shot_table
+from pointspider.core.files import read_csv, write_csv
+from pointspider.encoders.images.prompts import STYLES
+from pointspider.study.evaluate.zero_shot import CLOUD, compare_models, gather_hits, zero_shot_records
+from pointspider.study.job import job
+from pointspider.study.plots.style import save
+from pointspider.study.plots.zero_shot import plot_zero_shot
+from pointspider.study.tables.zero_shot import extended_table, pairs_table, zero_shot_table
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 facts = {"preset": params.preset, "data": params.data}

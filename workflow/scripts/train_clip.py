@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from pointspider.encoders.prompts import build_prompts
-from pointspider.encoders.tiny_clip import ClipSettings, save_clip, train_clip
-from pointspider.job import job
-from pointspider.render.files import read_renders
-from pointspider.storage import read_csv, write_csv
+from pointspider.core.files import read_csv, write_csv
+from pointspider.encoders.images.prompts import build_prompts
+from pointspider.encoders.images.tiny_clip import ClipSettings, save_clip, train_clip
+from pointspider.study.job import job
+from pointspider.study.renders import read_renders
 
 params, output = snakemake.params, Path(snakemake.output[0])
 renders = Path(snakemake.input.renders[0]).parent

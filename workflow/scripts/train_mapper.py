@@ -5,11 +5,11 @@ from pathlib import Path
 
 from dvclive import Live
 
-from pointspider.embeddings import read_split
-from pointspider.job import job
-from pointspider.mapper.model import save_mapper
-from pointspider.mapper.training import Settings, train_mapper
-from pointspider.storage import read_csv, remove_empty_folders, write_json
+from pointspider.core.files import read_csv, remove_empty_folders, write_json
+from pointspider.mappers.network import save_mapper
+from pointspider.mappers.training import Settings, train_mapper
+from pointspider.study.embeddings import read_split
+from pointspider.study.job import job
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 settings = Settings(**{key: value for key, value in params.mapper.items() if key != "seeds"})

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pointspider.clouds.catalogue import ORIGINAL
-from pointspider.clouds.files import gather_clouds
-from pointspider.clouds.modelnet40 import read_train_split
-from pointspider.encoders.point_training import PointSettings, train_point_encoder
-from pointspider.encoders.points import classify, save_point_encoder
-from pointspider.job import job
-from pointspider.storage import read_csv, remove_empty_folders, write_csv, write_json
+from pointspider.clouds.names import ORIGINAL
+from pointspider.clouds.sources.modelnet40 import read_train_split
+from pointspider.core.files import read_csv, remove_empty_folders, write_csv, write_json
+from pointspider.encoders.points.base import classify, save_point_encoder
+from pointspider.encoders.points.training import PointSettings, train_point_encoder
+from pointspider.study.cloud_files import gather_clouds
+from pointspider.study.job import job
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 

@@ -21,11 +21,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from pointspider.errors import InputError
+from pointspider.core.errors import InputError
+from pointspider.core.files import write_png
 from pointspider.render.mask import Mask
 from pointspider.render.points import PointScene
 from pointspider.render.scene import place, to_srgb
-from pointspider.storage import write_png
 
 # pyoidn imports torch wherever it is installed, for tensors that are not used here. That would take longer
 # than ten pictures, in every process: a module that is None is one that cannot be imported.
@@ -138,7 +138,7 @@ class Renderer:
         self._points = PointScene(self._size)
         self._gather = None
         if not mi.variant().startswith("scalar"):
-            from pointspider.render.gather import FinalGather
+            from pointspider.render.gather.gather import FinalGather
 
             self._gather = FinalGather(self._points, quality.near, quality.cache_rays, settings.seed)
 
@@ -183,7 +183,7 @@ class Renderer:
     def _trace(self, discs: np.ndarray, traced: np.ndarray) -> np.ndarray:
         """Radiance, albedo and normal of cells, (G, G, 9) float32; only those that are `traced` count."""
         if self._gather is None:
-            from pointspider.render.path import trace
+            from pointspider.render.path_tracer import trace
 
             return trace(self._points, traced, self._quality.sphere_samples, self.settings.seed)
         spheres, floor = np.flatnonzero(discs), np.flatnonzero(traced & ~discs)

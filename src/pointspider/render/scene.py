@@ -7,7 +7,7 @@ coloured, and the floor, light and camera around them.
 
 import numpy as np
 
-from pointspider.errors import InputError
+from pointspider.core.errors import InputError
 
 # Every number is PointVisualizaiton's: the scene in `utils.py` (`get_xml`), the defaults in `main.py`.
 RADIUS = 0.025  # of a point's sphere; the cloud's longest side is 1

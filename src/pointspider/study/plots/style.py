@@ -1,0 +1,89 @@
+"""How every figure looks, and how it is written."""
+
+import itertools
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.style
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from pointspider.core.files import atomic
+
+# Okabe and Ito's colours, told apart with every common colour vision deficiency
+# (https://jfly.uni-koeln.de/color/).
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+INK, GREY, PALE = "#222222", "#767676", "#DDDDDD"
+# On top of matplotlib's own defaults, so that no matplotlibrc of the machine changes a byte.
+STYLE = [
+    "default",
+    {
+        "figure.dpi": 100,
+        "savefig.dpi": 160,  # pixels per inch of the PNG
+        "svg.hashsalt": "pointspider",  # otherwise the SVG's ids are random
+        "font.family": "DejaVu Sans",  # comes with matplotlib
+        "font.size": 9,
+        "text.color": INK,
+        "axes.labelcolor": INK,
+        "axes.edgecolor": GREY,
+        "axes.titlesize": 9,
+        "axes.titleweight": "bold",
+        "axes.titlelocation": "left",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "grid.color": PALE,
+        "grid.linewidth": 0.6,
+        "xtick.color": INK,
+        "ytick.color": INK,
+        "legend.frameon": False,
+        "legend.fontsize": 8,
+    },
+]
+styled = matplotlib.style.context(STYLE)
+# Marks of the paper's figures, and text beside a mark.
+PAPER = {"color": VERMILION, "mfc": "none"}
+BESIDE = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+WIDTH = 8.0  # inches
+
+
+def save(figure: Figure, stem: str | Path) -> None:
+    """Write `figure` as `<stem>.png` and `<stem>.svg`, each whole or not at all."""
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        path = Path(stem)
+        with matplotlib.style.context(STYLE), atomic(path.with_name(path.name + suffix)) as temporary:
+            figure.savefig(temporary, metadata=metadata)
+
+
+def side_by_side(panels: int, height: float, table: pd.DataFrame) -> tuple[Figure, list[Axes]]:
+    """Panels side by side that share their y axis, with the table's preset at the foot."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
+    figure.supxlabel(footnote(table["preset"].iloc[0]), x=0.01, ha="left", fontsize=7, color=GREY)
+    return figure, list(axes)
+
+
+def name_rows(panels: Sequence[Axes], names: Sequence[str]) -> None:
+    """One named row of marks per name, from the top down, in panels that share their y axis."""
+    panels[0].set_yticks(range(len(names)), names, fontsize=8)
+    panels[0].set_ylim(len(names) - 0.5, -0.5)
+    for axes in panels:
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="y", visible=False)
+
+
+def named(name: str, detail: str) -> str:
+    """A row's name with a detail below it, wrapped."""
+    return wrap(f"{name}\n{detail}", 36)
+
+
+def wrap(text: str, width: int) -> str:
+    """Lines of at most `width` characters; the line breaks of `text` are kept."""
+    return "\n".join(itertools.chain.from_iterable(textwrap.wrap(line, width) for line in text.splitlines()))
+
+
+def footnote(preset: str) -> str:
+    return f"preset: {preset}" + ("" if preset == "paper" else " — not comparable with the paper's figures")

@@ -1,0 +1,227 @@
+"""Training of point encoders: the benchmark's recipe, its reproducibility, and going on after a kill."""
+
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from pointspider.clouds.names import MODELNET40_CLASSES
+from pointspider.clouds.sources.modelnet40 import read_train_split
+from pointspider.core.errors import InputError
+from pointspider.encoders.points.base import classify, save_point_encoder
+from pointspider.encoders.points.pointnet import PointNet
+from pointspider.encoders.points.training import (
+    PointSettings,
+    Training,
+    augment,
+    loss_function,
+    train_point_encoder,
+)
+
+REAL = Path(__file__).parents[3] / "shared" / "real_data"
+#: The benchmark's.
+RECIPE = PointSettings(epochs=300, points=1024, batch_size=32, learning_rate=1e-3, schedule="plateau")
+
+
+def shapes(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """`count` each of spheres, flat squares and rods, as clouds of 64 points."""
+    rng = np.random.default_rng(seed)
+    sphere = rng.normal(size=(count, 64, 3))
+    sphere /= np.linalg.norm(sphere, axis=2, keepdims=True)
+    square = rng.uniform(-1, 1, (count, 64, 3)) * [1, 0.02, 1]
+    rod = rng.uniform(-1, 1, (count, 64, 3)) * [0.02, 1, 0.02]
+    return np.concatenate([sphere, square, rod]).astype(np.float32), np.repeat(np.arange(3), count)
+
+
+def test_loss_is_the_benchmarks():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(4, 6)), np.array([0, 3, 5, 3])
+    target = np.full((4, 6), 0.2 / 5)
+    target[np.arange(4), labels] = 0.8
+    log_probability = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    expected = -(target * log_probability).sum(axis=1).mean() + 0.001 * 7.5
+    found = loss_function(torch.tensor(logits), torch.tensor(labels), torch.tensor(7.5))
+    assert found.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_augmentation_scales_and_shifts_each_axis():
+    points = torch.rand(200, 10, 3)
+    augmented = augment(points, torch.Generator().manual_seed(0))
+    slope = (augmented[:, 1] - augmented[:, 0]) / (points[:, 1] - points[:, 0])  # (200, 3)
+    shift = augmented[:, 0] - slope * points[:, 0]
+    assert 2 / 3 - 1e-2 < slope.min() < 0.7
+    assert 1.45 < slope.max() < 3 / 2 + 1e-2
+    assert shift.abs().max() < 0.21
+    assert slope.std(dim=1).min() > 0
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("pointnet", 6), ("pointnet_vanilla", 20)])
+def test_training_learns_and_is_reproducible(tmp_path, name, epochs):
+    points, labels = shapes(count=16, seed=0)
+    settings = replace(RECIPE, epochs=epochs, points=32, batch_size=8)
+    told = []
+    trained, history = train_point_encoder(
+        name, points, labels, settings, seed=3, on_epoch=lambda epoch, metrics: told.append((epoch, metrics))
+    )
+    assert told == list(enumerate(history))
+    assert history[-1]["loss"] < history[0]["loss"]
+    unseen, expected = shapes(count=20, seed=1)
+    assert (classify(trained, unseen) == expected).mean() >= 0.9
+    short = replace(RECIPE, epochs=1, points=32, batch_size=8)
+    for file, seed in [("one", 3), ("two", 3), ("other", 4)]:
+        model, _ = train_point_encoder(name, points, labels, short, seed=seed)
+        save_point_encoder(tmp_path / file, name, model)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert (tmp_path / "one").read_bytes() != (tmp_path / "other").read_bytes()
+
+
+def test_learning_rate_follows_its_schedule():
+    points, labels = shapes(count=2, seed=0)
+    cosine = replace(RECIPE, epochs=4, points=8, batch_size=6, schedule="cosine")
+    _, history = train_point_encoder("pointnet", points, labels, cosine, seed=0)
+    rates = [metrics["learning_rate"] for metrics in history]
+    np.testing.assert_allclose(rates, 0.5e-3 * (1 + np.cos(np.pi * np.arange(4) / 4)))
+    # The first epoch is the best; the eleventh after it is one too many
+    training = Training(PointNet(classes=2), RECIPE, torch.Generator())
+    rates = []
+    for _ in range(13):
+        training.step_schedule(1.0)
+        rates.append(training.optimizer.param_groups[0]["lr"])
+    assert rates == [1e-3] * 11 + [0.5e-3] * 2
+
+
+def test_training_leaves_the_global_random_state_alone():
+    points, labels = shapes(count=2, seed=0)
+    before = torch.random.get_rng_state()
+    settings = replace(RECIPE, epochs=1, points=8, batch_size=2)
+    train_point_encoder("pointnet", points, labels, settings, seed=0)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+# --------------------------------------------------------------------------------- going on after a kill
+
+#: Trains on the arguments in a folder, and is killed after the third epoch.
+TRAIN = """
+import os, pickle, signal, sys
+from pathlib import Path
+from pointspider.encoders.points.training import train_point_encoder
+folder = Path(sys.argv[1])
+def tell(epoch, metrics):
+    if epoch == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+arguments = pickle.loads((folder / "arguments").read_bytes())
+train_point_encoder(*arguments, folder / "progress.pt", "cpu", tell)
+"""
+
+
+@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
+def test_a_killed_training_goes_on_to_the_same_bits(tmp_path, schedule):
+    points, labels = shapes(count=4, seed=0)
+    settings = replace(RECIPE, epochs=5, points=16, batch_size=4, schedule=schedule)
+    arguments = ("pointnet", points, labels, settings, 3)
+    whole, history = train_point_encoder(*arguments, device="cpu")
+    (tmp_path / "arguments").write_bytes(pickle.dumps(arguments))
+    killed = subprocess.run([sys.executable, "-c", TRAIN, tmp_path], stderr=subprocess.DEVNULL)
+    assert killed.returncode == -signal.SIGKILL
+    epochs = []
+    resumed, all_history = train_point_encoder(
+        *arguments, tmp_path / "progress.pt", "cpu", lambda epoch, metrics: epochs.append(epoch)
+    )
+    assert epochs == [3, 4]
+    assert all_history == history
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(resumed.state_dict()[name], tensor), name
+
+
+def test_a_checkpoint_of_another_training_is_not_resumed(tmp_path):
+    points, labels = shapes(count=2, seed=0)
+    settings = replace(RECIPE, epochs=1, points=8, batch_size=6)
+    progress = tmp_path / "progress.pt"
+    epochs = []
+
+    def train(points: np.ndarray, settings: PointSettings, seed: int, name: str = "pointnet") -> list[int]:
+        epochs.clear()
+        tell = lambda epoch, metrics: epochs.append(epoch)  # noqa: E731
+        train_point_encoder(name, points, labels, settings, seed, progress, "cpu", tell)
+        return list(epochs)
+
+    assert train(points, settings, seed=0) == [0]
+    assert train(points, settings, seed=0) == []
+    assert train(points, settings, seed=1) == [0]
+    assert train(points * 2, settings, seed=1) == [0]
+    assert train(points * 2, replace(settings, epochs=2), seed=1) == [0, 1]
+    assert train(points * 2, replace(settings, epochs=2), seed=1, name="pointnet_vanilla") == [0, 1]
+
+
+def test_a_broken_checkpoint_is_told(tmp_path):
+    points, labels = shapes(count=2, seed=0)
+    (tmp_path / "progress.pt").write_bytes(b"PK\x03\x04")
+    with pytest.raises(InputError, match=r"progress.pt: cannot be resumed from .* Delete it and run again"):
+        train_point_encoder("pointnet", points, labels, RECIPE, 0, tmp_path / "progress.pt")
+
+
+# ---------------------------------------------------------------------------------- ModelNet40's train split
+
+
+def write_train_file(path: Path, labels: list[int], points: int = 20, seed: int = 0) -> np.ndarray:
+    clouds = np.random.default_rng(seed).normal(size=(len(labels), points, 3)).astype(np.float32)
+    with h5py.File(path, "w") as file:
+        file["data"], file["label"] = clouds, np.array(labels, np.uint8)[:, None]
+    return clouds
+
+
+def test_the_train_split_is_read_in_order(tmp_path):
+    chair, cone = (MODELNET40_CLASSES.index(name) for name in ("chair", "cone"))
+    first = write_train_file(tmp_path / "ply_data_train0.h5", [chair, 0, cone])
+    second = write_train_file(tmp_path / "ply_data_train1.h5", [cone], seed=1)
+    write_train_file(tmp_path / "ply_data_test0.h5", [chair])
+    clouds, labels = read_train_split(tmp_path, ["chair", "cone"], points=16)
+    np.testing.assert_array_equal(clouds, np.concatenate([first[[0, 2]], second])[:, :16])
+    np.testing.assert_array_equal(labels, [0, 1, 1])
+
+
+def test_an_unusable_train_split_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"has no ply_data_train<k>\.h5"):
+        read_train_split(tmp_path, ["chair"], points=16)
+    path = tmp_path / "ply_data_train0.h5"
+    write_train_file(path, [0, 1])
+    with pytest.raises(InputError, match="2 labels and clouds"):
+        read_train_split(tmp_path, ["chair"], points=21)
+    with h5py.File(path, "a") as file:
+        del file["label"]
+        file["label"] = np.zeros((3, 1), np.uint8)
+    with pytest.raises(InputError, match="3 labels and clouds"):
+        read_train_split(tmp_path, ["chair"], points=20)
+    for label in (-1, 40):
+        with h5py.File(path, "a") as file:
+            del file["label"]
+            file["label"] = np.array([0, label])
+        with pytest.raises(InputError, match="labels from 0 to 39"):
+            read_train_split(tmp_path, ["chair"], points=20)
+    path.write_bytes(path.read_bytes()[:500])
+    with pytest.raises(InputError, match=r"ply_data_train0\.h5: cannot be read"):
+        read_train_split(tmp_path, ["chair"], points=20)
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="wants real clouds")
+def test_real_clouds_are_learned():
+    """Four classes of ModelNet40 in a few epochs of the recipe with few points."""
+    classes = ["airplane", "car", "chair", "lamp"]
+    points, labels = read_train_split(REAL / "modelnet40_train", classes, points=1024)
+    assert points.shape == (120, 1024, 3)
+    settings = PointSettings(epochs=6, points=64, batch_size=16, learning_rate=1e-3, schedule="cosine")
+    model, history = train_point_encoder("pointnet", points, labels, settings, seed=0)
+    assert history[-1]["accuracy"] > 0.85 > history[0]["accuracy"]
+    truth = np.load(REAL / "modelnet40_c/label.npy").ravel()
+    rows = np.flatnonzero(np.isin(truth, [MODELNET40_CLASSES.index(name) for name in classes]))[::6]
+    clouds = np.load(REAL / "modelnet40_c/data_original.npy", mmap_mode="r")[rows]
+    expected = [classes.index(MODELNET40_CLASSES[label]) for label in truth[rows]]
+    assert (classify(model, np.array(clouds)) == expected).mean() > 0.8

@@ -1,0 +1,161 @@
+import numpy as np
+import pytest
+from scipy.stats import qmc
+from test_renderer import torus, variant  # noqa: F401
+
+from pointspider.render.mask import Mask
+from pointspider.render.points import PointScene
+from pointspider.render.scene import FLOOR_HEIGHT, place
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def gather(variant):  # noqa: F811
+    from pointspider.render.gather.gather import FinalGather
+
+    points = PointScene(SIZE)
+    gather = FinalGather(points, near=1, cache_rays=64, seed=1)
+    show(gather, points, torus())
+    return gather
+
+
+def show(gather, points, cloud):
+    points.show(*place(cloud))
+    gather.prepare(np.flatnonzero(Mask(SIZE)(points.centres)[0]))
+
+
+@pytest.mark.parametrize("count", [1, 600, 3000])
+def test_scalar_pictures_are_guided_by_what_mitsuba_sees(variant, count):  # noqa: F811
+    import mitsuba as mi
+
+    from pointspider.render.gather.gather import FinalGather
+    from pointspider.render.path_tracer import seen
+
+    points = PointScene(SIZE)
+    gather = FinalGather(points, near=1, cache_rays=1, seed=1)
+    show(gather, points, torus(max(count, 2)))
+    points.centres, points.colours = points.centres[:count], points.colours[:count]
+    row, column = np.divmod(np.arange(SIZE**2), SIZE)
+    met = gather._look(mi.Point2f(column + 0.5, row + 0.5))
+    sphere, on_sphere = np.array(met.sphere), np.array(met.on_sphere)
+    on_sphere &= sphere < count
+    albedo = np.where(on_sphere[:, None], points.colours[np.where(on_sphere, sphere, 0)], 1)
+    normal = np.where(on_sphere[:, None], np.array(met.normal).T, [0, 0, 1])
+    ours = np.concatenate(seen(points), axis=-1).reshape(-1, 6)
+    same = np.isclose(ours, np.concatenate([albedo, normal], axis=1), atol=2e-3).all(axis=1)
+    assert on_sphere.mean() > 0.0002 * count**0.5
+    assert same.mean() > 0.998
+
+
+@pytest.mark.parametrize("count", [100, 600, 20_000])
+def test_no_bias_against_the_path_tracer(gather, count):
+    """Over a picture's cells the noise of both averages away; what is left is the final gather's bias."""
+    import mitsuba as mi
+
+    points = gather._points
+    show(gather, points, torus(count))
+    aov = {"type": "aov", "aovs": "albedo:albedo,normal:sh_normal", "radiance": points.scene.integrator()}
+    expected = np.array(mi.render(points.scene, spp=256, seed=3, integrator=mi.load_dict(aov))).reshape(-1, 9)
+    ours = gather.trace(np.arange(SIZE**2), np.full(SIZE**2, 64))
+    np.testing.assert_allclose(
+        ours[:, 3:], expected[:, 3:], atol=0.12
+    )  # albedo and normal: exact but for noise
+    spheres = expected[:, 5:6].ravel() < 0.999  # blue albedo: the floor's is 1
+    # Chosen by both, so that the noise of neither decides.
+    shadow = ~spheres & ((expected + ours)[:, :3].min(axis=1) / 2 < 0.95)
+    for cells, tolerance in ((spheres, 0.015), (shadow, 0.02)):
+        assert cells.sum() > 20
+        difference = (ours - expected)[cells, :3].mean(axis=0)
+        assert np.abs(difference).max() < tolerance * expected[cells, :3].mean()
+
+
+def test_the_coat_is_mitsubas(gather):
+    import drjit as dr
+    import mitsuba as mi
+
+    bsdf = gather._points.shape("floor").bsdf()
+    context = mi.BSDFContext()
+    context.type_mask = mi.BSDFFlags.DiffuseReflection
+    inward, outward = np.random.default_rng(0).uniform(0.05, 1, size=(2, 200)).astype(np.float32)
+    surface = dr.zeros(mi.SurfaceInteraction3f, 200)
+    surface.wi = mi.Vector3f(np.sqrt(1 - inward**2), 0, inward)
+    direction = mi.Vector3f(-np.sqrt(1 - outward**2), 0, outward)
+    expected = np.array(bsdf.eval(context, surface, direction))[0] / outward
+    product = gather._transmittance(mi.Float(inward)) * gather._transmittance(mi.Float(outward))
+    np.testing.assert_allclose(np.array(product), expected, rtol=2e-3)
+
+
+def test_irradiance_of_the_whole_light_is_lamberts(gather):
+    """Lambert's formula for a polygon above the horizon: L / 2 * sum of angle * cos(edge normal, n), 1760."""
+    import mitsuba as mi
+
+    from pointspider.render.scene import LIGHT_HALF_WIDTH, LIGHT_ORIGIN, LIGHT_RADIANCE, axes_towards_scene
+
+    right, up, _ = axes_towards_scene(LIGHT_ORIGIN)
+    corners = [
+        LIGHT_ORIGIN + LIGHT_HALF_WIDTH * (a * right + b * up)
+        for a, b in ((1, 1), (-1, 1), (-1, -1), (1, -1))
+    ]
+    for normal in ([0, 0, 1], [-0.3, 0.2, 0.93]):
+        normal = np.array(normal) / np.linalg.norm(normal)
+        sides = [corner / np.linalg.norm(corner) for corner in corners]
+        total = 0
+        for one, other in zip(sides, sides[1:] + sides[:1], strict=True):
+            edge = np.cross(one, other)
+            total += np.arccos(one @ other) * (edge / np.linalg.norm(edge)) @ normal
+        found = gather._light.irradiance(mi.Point3f(0), mi.Normal3f(normal.astype(np.float32)))
+        assert found[0] == pytest.approx(LIGHT_RADIANCE / 2 * abs(total), rel=1e-4)
+
+
+def test_the_floors_unhidden_light_is_looked_up_right(gather):
+    import mitsuba as mi
+
+    place = np.random.default_rng(0).normal(size=(3, 500)).astype(np.float32) * [[1], [20], [0]]
+    position = mi.Point3f(place + np.float32([[0], [0], [FLOOR_HEIGHT]]))
+    expected = gather._light.irradiance(position, mi.Normal3f(0, 0, 1), gather._transmittance)
+    np.testing.assert_allclose(gather._unhidden_on_floor(position), expected, rtol=2e-3)
+
+
+def test_samples_may_differ_from_cell_to_cell(gather):
+    cells, samples = np.array([2000, 2001, 100]), np.array([4, 16, 1])
+    together = gather.trace(cells, samples)
+    for cell, count, found in zip(cells, samples, together, strict=True):
+        np.testing.assert_allclose(gather.trace(np.array([cell]), np.array([count]))[0], found, rtol=1e-5)
+
+
+def test_sobols_points_are_scipys(variant):  # noqa: F811
+    import drjit as dr
+    import mitsuba as mi
+
+    from pointspider.render.gather.sampler import sobol
+
+    points = np.stack([np.array(axis) for axis in sobol(dr.arange(mi.UInt32, 1024))], axis=1) / 2**32
+    expected = qmc.Sobol(2, scramble=False, bits=32).random(1024)  # in another order
+    assert set(map(tuple, points)) == set(map(tuple, expected))
+
+
+def test_scrambled_points_fill_every_elementary_interval(variant):  # noqa: F811
+    import drjit as dr
+    import mitsuba as mi
+
+    from pointspider.render.gather.sampler import Sampler
+
+    index = dr.arange(mi.UInt32, 256) + 7 * 256
+    first, second = (np.array(Sampler(3)(index, dimension)) for dimension in (0, 1))
+    for points in (first, second):
+        assert (points >= 0).all()
+        assert (points < 1).all()
+        for power in range(9):
+            cells = np.floor(points * [[2**power], [2 ** (8 - power)]])
+            assert len(set(map(tuple, cells.T))) == 256
+    assert abs(np.corrcoef(first[0], second[0])[0, 1]) < 0.2
+
+
+def test_mortons_curve_interleaves_bits():
+    from pointspider.render.gather.sampler import morton
+
+    row, column = np.indices((8, 8)).reshape(2, -1)
+    order = morton(column, row)
+    assert sorted(order) == list(range(64))
+    assert morton(np.array([5]), np.array([3]))[0] == 0b011011

@@ -1,0 +1,261 @@
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pointspider.core.files import InputError, read_png
+from pointspider.render import backends as variants
+from pointspider.render.mask import Mask
+from pointspider.render.reference import render_reference
+from pointspider.render.renderer import Renderer, RenderSettings, render_class
+from pointspider.render.scene import camera, place, to_srgb
+from pointspider.study.speed import psnr_to_converged, similarity
+
+SETTINGS = RenderSettings(resolution=32, seed=7)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def variant():
+    """LLVM: Dr.Jit loads one per process, so only modules that share this fixture import Mitsuba here."""
+    for library in variants.find_llvm_libraries():
+        found = variants._try(variants.Variant("llvm_ad_rgb", str(library)))
+        if found.available:
+            variants.activate(found, threads=1)
+            return found
+    pytest.skip("no LLVM that Dr.Jit can use")
+
+
+@pytest.fixture(scope="module")
+def renderer(variant):
+    return Renderer(SETTINGS)
+
+
+def torus(count=600, seed=0):
+    around, tube = np.random.default_rng(seed).uniform(0, 2 * np.pi, size=(2, count))
+    ring = 1 + 0.35 * np.cos(tube)
+    return np.stack([ring * np.cos(around), 0.35 * np.sin(tube) + 0.3 * ring, ring * np.sin(around)], axis=1)
+
+
+def test_pictures_are_uint8_on_a_white_ground(renderer):
+    images = renderer.render(np.stack([torus(), torus(seed=1)]))
+    assert images.shape == (2, 32, 32, 3)
+    assert images.dtype == np.uint8
+    for border in (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1]):
+        assert (border == 255).all()
+    assert 0.05 < (images.min(axis=-1) < 250).mean() < 0.5
+    assert (images[0] != images[1]).any()
+
+
+def test_an_update_in_place_equals_a_fresh_scene(renderer):
+    renderer.render(torus(seed=3)[None])
+    renderer.render(torus(count=20, seed=4)[None])
+    renderer.render(torus(seed=5)[None])
+    np.testing.assert_array_equal(renderer.render(torus()[None]), Renderer(SETTINGS).render(torus()[None]))
+
+
+def test_batches_and_repetition_change_nothing(renderer):
+    clouds = np.stack([torus(), torus(seed=1)])
+    np.testing.assert_array_equal(
+        renderer.render(clouds), np.concatenate([renderer.render(clouds[:1]), renderer.render(clouds[1:])])
+    )
+
+
+def test_threads_change_nothing(renderer):
+    import drjit as dr
+
+    expected = renderer.render(torus()[None])
+    dr.set_thread_count(3)
+    image = renderer.render(torus()[None])
+    dr.set_thread_count(1)
+    np.testing.assert_array_equal(image, expected)
+
+
+def test_the_seed_changes_the_noise_only(renderer):
+    other = Renderer(RenderSettings(32, seed=8)).render(torus()[None])
+    image = renderer.render(torus()[None])
+    assert (image != other).any()
+    assert similarity(image, other)[0] > 38
+
+
+@pytest.mark.parametrize("count", [2, 649, 2048, 100_000])
+def test_any_number_of_points(renderer, count):
+    image = renderer.render(torus(count)[None])[0]
+    assert image.shape == (32, 32, 3)
+    assert image.min() < 255
+
+
+def test_numbers_of_any_kind_and_scale(renderer):
+    cloud = np.random.default_rng(0).integers(-50, 50, size=(300, 3))
+    expected = renderer.render(cloud[None].astype(np.float32))
+    np.testing.assert_array_equal(renderer.render(cloud[None]), expected)
+    np.testing.assert_array_equal(renderer.render(cloud[None] * 1024.0), expected)
+
+
+def reference_pictures(cloud, resolution, samples_per_pixel):
+    """Two of independent noise, (2, H, W, 3)."""
+    return np.stack([render_reference(cloud, resolution, samples_per_pixel, seed) for seed in (1, 2)])
+
+
+@pytest.mark.parametrize(
+    ("cloud", "least_psnr"), [(torus(37), 50), (torus(1000), 44), (torus() * [1, 0, 1], 46)]
+)
+def test_at_clip_quality_our_picture_is_the_references_reduced(variant, cloud, least_psnr):
+    pictures = map(Image.fromarray, reference_pictures(cloud, resolution=192, samples_per_pixel=16))
+    reduced = np.stack([np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC)) for image in pictures])
+    image = Renderer(RenderSettings(32)).render(cloud[None])[0]
+    assert psnr_to_converged(image, reduced) > least_psnr
+    assert np.abs(image - reduced.mean(axis=0)).mean() < 0.5
+
+
+@pytest.mark.parametrize(("count", "least_psnr"), [(37, 46), (600, 40)])
+def test_at_reference_quality_our_picture_is_the_references(variant, count, least_psnr):
+    pictures = reference_pictures(torus(count), resolution=128, samples_per_pixel=32)
+    image = Renderer(RenderSettings(128, "reference")).render(torus(count)[None])[0]
+    assert psnr_to_converged(image, pictures) > least_psnr
+    assert psnr_to_converged(image[:, ::-1], pictures) < 30  # the measure sees a mirrored picture
+
+
+@pytest.mark.parametrize("colours", [[0.8, 0.1, 0.1], np.random.default_rng(0).random((600, 3))])
+def test_colours_may_be_given(variant, renderer, colours):
+    expected = render_reference(torus(), resolution=128, samples_per_pixel=32, colours=colours)
+    expected = np.asarray(Image.fromarray(expected).resize((32, 32), Image.Resampling.BICUBIC))
+    batch = colours if np.ndim(colours) == 1 else colours[None]
+    assert similarity(renderer.render(torus()[None], batch)[0], expected)[0] > 37
+
+
+def test_colours_of_another_number_of_clouds_are_refused(renderer):
+    with pytest.raises(InputError, match="1 clouds need as many sets of colours, not 2"):
+        renderer.render(torus()[None], np.ones((2, 600, 3)))
+
+
+def test_every_cloud_is_drawn_by_the_kernels_of_the_first(renderer):
+    """A cloud's number in a kernel, or memory aligned by chance, would have others compiled."""
+    import drjit as dr
+
+    def kernels(cloud):
+        dr.kernel_history_clear()
+        with dr.scoped_set_flag(dr.JitFlag.KernelHistory, True):
+            renderer.render(cloud[None])
+        return {kernel["hash"] for kernel in dr.kernel_history() if kernel["type"] == dr.KernelType.JIT}
+
+    renderer.render(torus(seed=5)[None])  # another number of points before would build another scene
+    first = kernels(torus(seed=6))
+    assert len(first) > 10
+    for seed in range(7, 17):
+        assert kernels(torus(seed=seed) * [1, seed, 1]) == first
+
+
+def test_memory_stays_flat(renderer):
+    def resident():
+        return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    clouds = np.stack([torus(100, seed) for seed in range(4)])
+    renderer.render(clouds)
+    before = resident()
+    for _ in range(5):
+        renderer.render(clouds)
+    assert resident() - before < 4e6
+
+
+def test_nothing_grey_lies_outside_the_mask(variant):
+    cloud = torus()
+    picture = render_reference(cloud, resolution=96, samples_per_pixel=256)
+    outside = ~np.logical_or(*Mask(96)(place(cloud)[0]))
+    assert outside.mean() > 0.4
+    assert (255 - picture[outside].astype(int)).max() <= 4  # the reference's noise
+
+
+def test_the_mask_looks_through_mitsubas_camera(variant):
+    import mitsuba as mi
+
+    sensor = mi.load_dict(camera(64, 1, "independent", "box"))
+    mask = Mask(64)
+    for column, row in ((3, 60), (32, 32), (50, 10)):
+        position = mi.Point2f((column + 0.5) / 64, (row + 0.5) / 64)
+        ray, _ = sensor.sample_ray(0, 0, position, mi.Point2f(0.5))
+        centre = (np.array(ray.o) + 4 * np.array(ray.d)).reshape(1, 3)
+        rows, columns = np.nonzero(mask._discs(centre))
+        np.testing.assert_allclose([rows.mean(), columns.mean()], [row, column], atol=0.51)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"resolution": 0}, "render.resolution: is 0"),
+        ({"quality": "best"}, "'best', must be one of clip, ref"),
+    ],
+)
+def test_settings_are_checked(settings, message):
+    with pytest.raises(InputError, match=message):
+        RenderSettings(**{"resolution": 8, **settings})
+
+
+@pytest.mark.parametrize("points", [torus(), np.zeros((0, 5, 3)), np.zeros((1, 5, 3)), np.zeros((1, 5, 2))])
+def test_undrawable_batches_are_refused(renderer, points):
+    with pytest.raises(InputError):
+        renderer.render(points)
+
+
+def test_a_class_becomes_a_folder(renderer, tmp_path):
+    clouds = {
+        "original": (["cup/original/0001", "cup/original/0002"], np.stack([torus(), torus(seed=1)])),
+        "density_3": (["cup/density_3/0002"], torus(500)[None]),
+    }
+    render_class(renderer, clouds, tmp_path / "cup")
+    written = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*"))
+    assert written == ["cup/density_3/0002.png", "cup/original/0001.png", "cup/original/0002.png"]
+    np.testing.assert_array_equal(
+        read_png(tmp_path / "cup/original/0002.png"), renderer.render(torus(seed=1)[None])[0]
+    )
+
+
+def test_a_bad_cloud_is_named_and_nothing_half_written(renderer, tmp_path, monkeypatch):
+    clouds = {"original": (["cup/original/7", "cup/original/8"], [torus(), torus() * np.nan])}
+    with pytest.raises(InputError, match="cloud cup/original/8: 600 of 600 points hold NaN"):
+        render_class(renderer, clouds, tmp_path)
+
+    def interrupt(self, *arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Image.Image, "save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        render_class(renderer, {"scale_1": (["cup/scale_1/7"], [torus()])}, tmp_path)
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["7.png"]
+
+
+def test_a_killed_process_leaves_the_name_of_its_cloud(tmp_path):
+    script = """
+import logging, os, signal, sys
+from pathlib import Path
+import numpy as np
+from pointspider.study.job import job
+from pointspider.render.renderer import write_renders
+
+class Killed:
+    def render(self, points):
+        if len(points[0]) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return np.zeros((1, 4, 4, 3), np.uint8)
+
+clouds = [(f"cup/original/{n}", np.zeros((n, 3)), Path(sys.argv[1]) / f"{n}.png") for n in (2, 3, 4)]
+with job(Path(sys.argv[1]) / "log"):
+    write_renders(Killed(), clouds, 3)
+"""
+    child = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True)
+    assert child.returncode == -signal.SIGKILL
+    assert (tmp_path / "log").read_text().splitlines()[-1].endswith("rendering cup/original/3")
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == ["2.png"]
+
+
+def test_srgb_agrees_with_mitsuba():
+    import mitsuba as mi
+
+    linear = np.random.default_rng(1).uniform(0, 1.2, size=(40, 50, 3)).astype(np.float32)
+    bitmap = mi.Bitmap(linear).convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.UInt8, srgb_gamma=True)
+    difference = to_srgb(linear).astype(int) - np.array(bitmap)  # Mitsuba dithers, we round
+    assert np.abs(difference).max() <= 1
+    assert abs(difference.mean()) < 0.01

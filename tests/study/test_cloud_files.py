@@ -1,0 +1,129 @@
+"""Gathering clouds, renders, embeddings and curves from files; and which files a script depends on."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+
+from pointspider.core.errors import InputError
+from pointspider.core.files import Group, write_csv, write_hdf5, write_png
+from pointspider.study.cloud_files import gather_clouds, manifest_ids, read_clouds
+from pointspider.study.code_digest import imported_files
+from pointspider.study.embeddings import read_split, write_embeddings
+from pointspider.study.evaluate.alignment import read_curves
+from pointspider.study.renders import read_renders
+
+
+@pytest.fixture
+def classes(tmp_path):
+    """Two class files: 3 chairs clean, 1 chair of 5 points, 2 cones clean."""
+    rng = np.random.default_rng(0)
+    clouds = {}
+    for name, groups in (("chair", {"original": (3, 8), "cutout_1": (1, 5)}), ("cone", {"original": (2, 8)})):
+        stored = []
+        for variant, (count, points) in groups.items():
+            ids = np.array([f"{name}/{variant}/{index}" for index in range(count)])
+            values = rng.normal(size=(count, points, 3)).astype(np.float32)
+            stored.append((variant, Group({"cloud_id": ids, "points": values}, {})))
+            clouds |= dict(zip(ids.tolist(), values, strict=True))
+        write_hdf5(tmp_path / f"{name}.h5", stored)
+    return [tmp_path / "chair.h5", tmp_path / "cone.h5"], clouds
+
+
+def test_clouds_are_gathered_in_the_order_asked_for(classes):
+    paths, clouds = classes
+    ids = ["cone/original/1", "chair/original/2", "cone/original/0"]
+    np.testing.assert_array_equal(gather_clouds(paths, ids), [clouds[name] for name in ids])
+
+
+def test_clouds_that_cannot_be_gathered_are_named(classes):
+    paths, _ = classes
+    with pytest.raises(InputError, match=r"1 of 2 clouds were not built, e\.g\. cone/original/7"):
+        gather_clouds(paths, ["cone/original/0", "cone/original/7"])
+    with pytest.raises(InputError, match="differ in their number of points"):
+        gather_clouds(paths, ["chair/original/0", "chair/cutout_1/0"])
+
+
+def test_only_the_wanted_clouds_are_kept(classes):
+    found = read_clouds(classes[0][0], {"chair/original/2"})
+    assert {variant: ids.tolist() for variant, (ids, _) in found.items()} == {
+        "original": ["chair/original/2"]
+    }
+    assert len(read_clouds(classes[0][0])) == 2
+
+
+def test_manifest_ids_are_joined(tmp_path):
+    for name, ids in (("a", ["x", "y"]), ("b", ["y", "z"])):
+        write_csv(tmp_path / f"{name}.csv", pd.DataFrame({"cloud_id": ids}))
+    assert manifest_ids([tmp_path / "a.csv", tmp_path / "b.csv"]) == {"x", "y", "z"}
+
+
+def test_a_broken_render_names_the_directory_to_delete(tmp_path):
+    image = np.full((4, 4, 3), 7, np.uint8)
+    for name in ("chair/original/0", "cone/original/0"):
+        write_png(tmp_path / f"{name}.png", image)
+    assert read_renders(tmp_path, ["cone/original/0", "chair/original/0"]).shape == (2, 4, 4, 3)
+    path = tmp_path / "cone/original/0.png"
+    path.write_bytes(path.read_bytes()[:40])
+    with pytest.raises(
+        InputError, match=rf"0\.png: not a whole image.*Delete the directory {tmp_path}/cone and run"
+    ):
+        read_renders(tmp_path, ["cone/original/0"])
+
+
+def test_both_embeddings_are_read_by_split(tmp_path):
+    rng = np.random.default_rng(0)
+    ids = [f"chair/original/{index}" for index in range(3)]
+    points, images = rng.normal(size=(3, 4)).astype("f4"), rng.normal(size=(3, 2)).astype("f4")
+    write_embeddings(tmp_path / "points.h5", [("original", ids, {"global": points})], "pointnet", "embedded")
+    write_embeddings(tmp_path / "images.h5", [("original", ids, {"pooled": images})], "clip", "embedded")
+    manifest = pd.DataFrame({"cloud_id": ids, "split": ["test", "train", "train"]})
+    found = read_split(manifest, [tmp_path / "points.h5"], [tmp_path / "images.h5"], "pooled")
+    for values, expected in zip(found, (points[1:], images[1:], points[:1], images[:1]), strict=True):
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_curves_of_all_seeds_are_read_and_a_training_without_epochs_has_none(tmp_path):
+    metrics = tmp_path / "layer/seed_3/plots/metrics"
+    metrics.mkdir(parents=True)
+    (tmp_path / "layer/seed_4").mkdir()
+    for split, losses in (("train", (0.5, 0.25)), ("test", (0.75, 0.5))):
+        rows = "".join(f"{step}\t{loss}\n" for step, loss in enumerate(losses))
+        (metrics / f"{split}_l1.tsv").write_text(f"step\t{split}_l1\n{rows}")
+    curves = read_curves([tmp_path / "layer"])
+    assert curves.to_dict("list") == {
+        "mapper": ["LNORM", "LNORM"],
+        "seed": [3, 3],
+        "epoch": [1, 2],
+        "train": [0.5, 0.25],
+        "test": [0.75, 0.5],
+    }
+    (metrics / "test_l1.tsv").write_text("")
+    with pytest.raises(
+        InputError, match=rf"test_l1\.tsv.*Delete the directory {tmp_path}/layer and run again"
+    ):
+        read_curves([tmp_path / "layer"])
+
+
+def test_a_script_depends_on_what_it_imports_and_on_what_that_imports(tmp_path):
+    files = {
+        "pointspider/__init__.py": "",
+        "pointspider/a.py": "from pointspider.sub import b\n",
+        "pointspider/sub/__init__.py": "",
+        "pointspider/sub/b.py": "def late():\n    from pointspider.sub.c import value\n",
+        "pointspider/sub/c.py": "import numpy\nvalue = 1\n",
+        "pointspider/other.py": "",
+        "script.py": "import json\nfrom pointspider.a import b\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = {str(path.relative_to(tmp_path)) for path in imported_files(tmp_path / "script.py", tmp_path)}
+    assert found == set(files) - {"script.py", "pointspider/other.py"}
+
+
+def test_rendering_depends_on_neither_corruptions_nor_encoders():
+    found = imported_files(ROOT / "workflow/scripts/render_class.py", ROOT / "src")
+    names = {path.stem for path in found}
+    assert {"renderer", "mask", "scene", "files", "storage"} <= names
+    assert not names & {"corruptions", "procedural", "reference", "pointnet", "clip"}

@@ -1,0 +1,121 @@
+"""Seeds, names, the job wrapper, and the direction of imports."""
+
+import ast
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES, Variant, class_names, cloud_id, variants
+from pointspider.core.errors import InputError
+from pointspider.core.seeding import generator
+from pointspider.study.job import job
+
+
+def test_streams_depend_on_their_names_alone():
+    draws = [generator(1, "chair", 3).random(4) for _ in range(2)]
+    np.testing.assert_array_equal(*draws)
+    others = [
+        generator(1, "chair", 4),
+        generator(2, "chair", 3),
+        generator(1, "chair/3"),
+        generator(1, "chai", "r", 3),
+    ]
+    assert not any(np.array_equal(draws[0], other.random(4)) for other in others[:2] + others[3:])
+
+
+def test_modelnet40_has_40_sorted_classes():
+    assert len(MODELNET40_CLASSES) == 40
+    assert sorted(MODELNET40_CLASSES) == list(MODELNET40_CLASSES)
+
+
+def test_names_of_clouds():
+    assert cloud_id("chair", CLEAN, "0003") == "chair/original/0003"
+    assert cloud_id("chair", Variant("uniform", 2), "0003") == "chair/uniform_2/0003"
+    assert [str(v) for v in variants(["a", "b"], [1, 5])] == ["a_1", "a_5", "b_1", "b_5"]
+
+
+def test_class_names_of_a_folder_and_of_a_choice(tmp_path):
+    settings = {"source": "folder", "directory": str(tmp_path), "classes": "all"}
+    with pytest.raises(InputError, match="has 0 sub-folders"):
+        class_names(settings)
+    for name in ("mug", "bench"):
+        (tmp_path / name).mkdir()
+    assert class_names(settings) == ["bench", "mug"]
+    with pytest.raises(InputError, match=r"clouds\.classes: cat not in the source; it has bench, mug"):
+        class_names({**settings, "classes": ["mug", "cat"]})
+    (tmp_path / "c++").mkdir()
+    with pytest.raises(InputError, match=r"c\+\+: name it with letters, digits"):
+        class_names(settings)
+    with pytest.raises(InputError, match=r"clouds\.directory: 'nowhere' is not a directory"):
+        class_names({**settings, "directory": "nowhere"})
+    assert class_names({"source": "procedural", "directory": None, "classes": ["xbox", "bed"]}) == [
+        "bed",
+        "xbox",
+    ]
+
+
+def test_a_job_ends_with_one_line_on_bad_input(tmp_path, capsys):
+    log = tmp_path / "logs/step.log"
+    with pytest.raises(SystemExit, match=r"^1$"), job(log):
+        raise InputError("cloud.npy: holds NaN.")
+    assert capsys.readouterr().err == "pointspider: cloud.npy: holds NaN.\n"
+    assert "cloud.npy: holds NaN." in log.read_text()
+
+
+def test_a_job_tells_its_warnings_on_the_terminal_and_others_to_the_log(tmp_path, capsys):
+    log = tmp_path / "step.log"
+    with job(log):
+        logging.getLogger("pointspider.render.backends").warning("rendering with scalar_rgb")
+        logging.getLogger("drjit").warning("of a library")
+    assert capsys.readouterr().err == "pointspider: rendering with scalar_rgb\n"
+    assert "of a library" in log.read_text()
+
+
+def test_a_job_logs_an_unexpected_traceback(tmp_path):
+    log = tmp_path / "step.log"
+    with pytest.raises(ZeroDivisionError), job(log):
+        _ = 1 / 0
+    assert "ZeroDivisionError" in log.read_text()
+
+
+HEAVY = {"torch", "mitsuba", "drjit", "open_clip", "transformers", "safetensors"}
+ALLOWED = {
+    "render": {"mitsuba", "drjit"},
+    "encoders": HEAVY - {"mitsuba", "drjit"},
+    "mapper": {"torch", "safetensors"},
+}
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "src/pointspider").rglob("*.py")), ids=lambda p: p.stem)
+def test_imports_run_one_way(path):
+    tops = {name.split(".")[0] for name in _imports(path)}
+    package = path.parent.name
+    assert not tops & {"snakemake", "dvc", "dvclive"}
+    assert tops & HEAVY <= ALLOWED.get(package, set())
+    if package == "clouds":
+        assert not [
+            n
+            for n in _imports(path)
+            if n.startswith(("pointspider.render", "pointspider.enc", "pointspider.map"))
+        ]
+
+
+def test_importing_the_package_is_instant():
+    code = f"import sys, pointspider; print(sorted(set(sys.modules) & {HEAVY | {'numpy', 'pandas'}!r}))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
