@@ -48,23 +48,29 @@ def test_variants_survive_json():
     assert Variant(**json.loads(json.dumps(asdict(NO_LLVM)))) == NO_LLVM
 
 
-def test_libraries_are_those_of_the_environment_then_conda_then_the_system(tmp_path, monkeypatch):
-    given, conda = tmp_path / "libLLVM-7.so", tmp_path / "lib"
-    conda.mkdir()
+def test_libraries_are_searched_in_the_order_of_places_and_versions(tmp_path, monkeypatch):
+    given, environment, conda = tmp_path / "libLLVM-7.so", tmp_path / "venv/lib", tmp_path / "conda/lib"
+    for folder in (environment, conda):
+        folder.mkdir(parents=True)
     for name in ("libLLVM-9.so", "libLLVM.so.22.1", "libLLVM-18.1.so", "libLLVMDemangle.so", "libLLVM.so"):
         (conda / name).write_text(name)
     (conda / "libLLVM-22.so").symlink_to(conda / "libLLVM.so.22.1")
+    (environment / "libLLVM.so.23.1").write_text("as karellen-llvm-core installs it")
+    (environment / "libLLVM.so").symlink_to("libLLVM.so.23.1")
     given.write_text("")
-    monkeypatch.setenv("CONDA_PREFIX", str(tmp_path))
     monkeypatch.setenv("DRJIT_LIBLLVM_PATH", str(given))
+    monkeypatch.setenv("CONDA_PREFIX", str(tmp_path / "conda"))
+    monkeypatch.setattr("sys.prefix", str(tmp_path / "venv"))
+    monkeypatch.setattr("site.getuserbase", lambda: str(tmp_path / "user"))
     found = find_llvm_libraries()
-    assert found[0] == given
-    assert [path.resolve().name for path in found[1:4]] == [
+    assert [path.resolve().name for path in found[:5]] == [
+        "libLLVM-7.so",
+        "libLLVM.so.23.1",
         "libLLVM.so.22.1",
         "libLLVM-18.1.so",
         "libLLVM-9.so",
     ]
-    assert not any(tmp_path in path.parents for path in found[4:])
+    assert not any(tmp_path in path.parents for path in found[5:])
 
 
 def test_a_library_that_is_none_is_survived(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from scipy.stats import qmc
-from test_renderer import torus, variant  # noqa: F401
 
 from pointspider.render.mask import Mask
 from pointspider.render.points import PointScene
@@ -11,7 +10,7 @@ SIZE = 64
 
 
 @pytest.fixture(scope="module")
-def gather(variant):  # noqa: F811
+def gather(variant, torus):
     from pointspider.render.gather.gather import FinalGather
 
     points = PointScene(SIZE)
@@ -26,7 +25,7 @@ def show(gather, points, cloud):
 
 
 @pytest.mark.parametrize("count", [1, 600, 3000])
-def test_scalar_pictures_are_guided_by_what_mitsuba_sees(variant, count):  # noqa: F811
+def test_scalar_pictures_are_guided_by_what_mitsuba_sees(variant, count, torus):
     import mitsuba as mi
 
     from pointspider.render.gather.gather import FinalGather
@@ -49,7 +48,7 @@ def test_scalar_pictures_are_guided_by_what_mitsuba_sees(variant, count):  # noq
 
 
 @pytest.mark.parametrize("count", [100, 600, 20_000])
-def test_no_bias_against_the_path_tracer(gather, count):
+def test_no_bias_against_the_path_tracer(gather, count, torus):
     """Over a picture's cells the noise of both averages away; what is left is the final gather's bias."""
     import mitsuba as mi
 
@@ -124,7 +123,7 @@ def test_samples_may_differ_from_cell_to_cell(gather):
         np.testing.assert_allclose(gather.trace(np.array([cell]), np.array([count]))[0], found, rtol=1e-5)
 
 
-def test_sobols_points_are_scipys(variant):  # noqa: F811
+def test_sobols_points_are_scipys(variant):
     import drjit as dr
     import mitsuba as mi
 
@@ -135,7 +134,7 @@ def test_sobols_points_are_scipys(variant):  # noqa: F811
     assert set(map(tuple, points)) == set(map(tuple, expected))
 
 
-def test_scrambled_points_fill_every_elementary_interval(variant):  # noqa: F811
+def test_scrambled_points_fill_every_elementary_interval(variant):
     import drjit as dr
     import mitsuba as mi
 

@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 import re
+import site
 import subprocess
 import sys
 import sysconfig
@@ -106,11 +107,16 @@ def activate(variant: Variant, threads: int) -> None:
 
 
 def find_llvm_libraries() -> list[Path]:
-    """LLVM libraries: that of DRJIT_LIBLLVM_PATH, then $CONDA_PREFIX/lib, then the system's, newest first."""
+    """Find LLVM libraries, each once: DRJIT_LIBLLVM_PATH, this Python's environment, conda's, the system's.
+
+    The package karellen-llvm-core installs into `lib` of the Python environment. Within a place, the newest
+    version is first.
+    """
     given = os.environ.get("DRJIT_LIBLLVM_PATH")
     found = [Path(given)] if given else []
-    if prefix := os.environ.get("CONDA_PREFIX"):
-        found += _newest_first(Path(prefix).glob("lib/libLLVM*"))
+    for prefix in (sys.prefix, site.getuserbase(), os.environ.get("CONDA_PREFIX")):
+        if prefix:
+            found += _newest_first(Path(prefix).glob("lib/libLLVM*"))
     system = [f"usr/lib/{sysconfig.get_config_var('MULTIARCH')}", "usr/lib64", "usr/lib", "usr/lib/llvm*/lib"]
     homebrew = ["opt/homebrew/opt/llvm*/lib", "usr/local/opt/llvm*/lib"]
     found += _newest_first(
