@@ -243,7 +243,7 @@ def test_candidates_are_references_baselines_and_both_epochs_of_every_training()
     assert frame["seed"].tolist()[9:] == [0, 0, 1, 1, 1, 1, 0, 0, 1, 1]
     assert frame["l1"].isna().tolist() == [True, True] + [False] * 13 + [True, False] * 2
     ridge = frame.set_index("mapper").loc["ridge"]
-    assert ridge["note"] == "λ 0.1"
+    assert ridge["lambda"] == 0.1
     assert ridge["l1_train"] == pytest.approx(
         mean_absolute_error(TRAIN, baselines["ridge"].predict(train.points)), rel=1e-5
     )

@@ -47,7 +47,7 @@ def make_records(l1: dict[str, list[float]], classes: dict[str, list[float]] | N
         rows += [{"split": split, "kind": "reference", "mapper": "classifier", "epoch": "-", "top1": 0.8}]
         for name, value in BASELINES.items():
             rows.append({"split": split, "kind": "baseline", "mapper": name, "epoch": "-", "l1": value})
-            rows[-1] |= {"note": "λ 0.1"} if name == "ridge" else {}
+            rows[-1] |= {"lambda": 0.1} if name == "ridge" else {}
         for mapper, values in given.items():
             for seed, value in enumerate(values):
                 run = {"split": split, "kind": "mapper", "mapper": mapper, "seed": seed, "epochs": 100}
@@ -129,7 +129,7 @@ def test_baselines_have_one_fit_for_both_epochs():
     table = make_tables(L1, "embedded")["table3"].set_index("mapper")
     ridge = table.loc["ridge"]
     assert (ridge["l1_last"], ridge["l1_best"]) == (0.2, 0.2)
-    assert (ridge["seeds"], ridge["note"], ridge["best_epoch"]) == ("-", "λ 0.1", "-")
+    assert (ridge["seeds"], ridge["note"], ridge["best_epoch"]) == ("-", "lambda 0.1", "-")
     assert np.isnan(ridge["l1_last_low"])
     verdicts = table[["better_median", "worse_median"]].T
     assert verdicts[["median", "mean", "zero", "ridge"]].to_numpy().T.tolist() == [
@@ -339,4 +339,4 @@ def test_what_left_the_extensions_columns_is_told_beside_it():
     extended = make_tables(L1, "embedded")["table3_extended"]
     extended.loc[extended["split"] == "classes", "gallery"] = 23
     assert "objects, 40, or 23 where classes" in TEXT_EXTENDED.format(**galleries(extended))
-    assert "What the fits chose or ran into: ridge (λ 0.1).\n" in sentences({})
+    assert "What the fits chose or ran into: ridge (lambda 0.1).\n" in sentences({})

@@ -13,8 +13,9 @@ N is training clouds, X and Y the widths of the two embeddings, K the rank of th
 Everything is computed in float64.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
 import numpy as np
 from scipy import linalg
@@ -22,6 +23,8 @@ from scipy import linalg
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 from pointspider.mappers.base import point_embeddings
+
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -31,12 +34,14 @@ class Affine:
     Attributes:
         weight: (X, Y) float32.
         bias: (Y,) float32.
-        note: what the fit chose or ran into, in words; for the table.
+        facts: what the fit chose, by name: `scale`; `lambda`, with `lambda_at_end` 1 where it is an end of
+            the grid; `rank`; `gap`, the relative duality gap; `interpolates`, 1 where every training cloud
+            is met exactly.
     """
 
     weight: np.ndarray
     bias: np.ndarray
-    note: str = ""
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def predict(self, embeddings: np.ndarray) -> np.ndarray:
         """Map point-cloud embeddings, (n, X), to image embeddings, (n, Y) float32.
@@ -82,9 +87,9 @@ def fit_baselines(
         "mean": constant(x.shape[1], y.mean(axis=0)),
         "median": constant(x.shape[1], np.median(y, axis=0)),
         "procrustes": procrustes(data),
-        "ridge": ridge(data, lambdas[best], _told(lambdas, best)),
+        "ridge": ridge(data, lambdas[best], _chosen(lambdas, best)),
         "reduced_rank": reduced_rank(
-            data, lambdas[best_reduced], ranks[best_rank], _told(lambdas, best_reduced)
+            data, lambdas[best_reduced], ranks[best_rank], _chosen(lambdas, best_reduced)
         ),
         "lad": lad(data),
     }
@@ -127,10 +132,12 @@ class Centred:
         squares = self.singular**2
         return self.singular / (squares + penalty * squares.sum() / max(len(squares), 1))
 
-    def affine(self, coefficients: np.ndarray, note: str, shift: np.ndarray | float = 0.0) -> Affine:
+    def affine(
+        self, coefficients: np.ndarray, facts: Mapping[str, float], shift: np.ndarray | float = 0.0
+    ) -> Affine:
         """The map with `coefficients`, (K, Y), in the basis `right`, and `shift` added to y_mean."""
         weight = self.right.T @ coefficients
-        return _affine(weight, self.y_mean + shift - self.x_mean @ weight, note)
+        return _affine(weight, self.y_mean + shift - self.x_mean @ weight, facts)
 
 
 def procrustes(data: Centred) -> Affine:
@@ -147,19 +154,19 @@ def procrustes(data: Centred) -> Affine:
     moved = ((data.singular[:, None] * (data.right @ rotation)) ** 2).sum()
     scale = singular.sum() / moved if moved else 0.0  # constant point embeddings cannot be moved
     weight = scale * rotation
-    return _affine(weight, data.y_mean - data.x_mean @ weight, f"scale {scale:.3g}")
+    return _affine(weight, data.y_mean - data.x_mean @ weight, {"scale": float(scale)})
 
 
-def ridge(data: Centred, penalty: float, note: str = "") -> Affine:
+def ridge(data: Centred, penalty: float, facts: Mapping[str, float] = NOTHING) -> Affine:
     """Least squares with λ · ‖weight‖², the bias free.
 
     λ is `penalty` times the mean squared singular value of the centred point embeddings, so that it means the
     same for every encoder.
     """
-    return data.affine(data.shrinkage(penalty)[:, None] * (data.left.T @ data.y), note)
+    return data.affine(data.shrinkage(penalty)[:, None] * (data.left.T @ data.y), facts)
 
 
-def reduced_rank(data: Centred, penalty: float, rank: int, note: str = "") -> Affine:
+def reduced_rank(data: Centred, penalty: float, rank: int, facts: Mapping[str, float] = NOTHING) -> Affine:
     """`ridge` under the constraint that the weight has at most `rank`.
 
     It is ridge's weight, projected on the leading directions of the image space in which ridge explains most
@@ -169,7 +176,7 @@ def reduced_rank(data: Centred, penalty: float, rank: int, note: str = "") -> Af
     shrinkage = data.shrinkage(penalty)
     directions = _leading(data, targets, shrinkage)[:, :rank]  # (Y, rank)
     coefficients = shrinkage[:, None] * (targets @ directions) @ directions.T
-    return data.affine(coefficients, ", ".join(filter(None, [f"rank {rank}", note])))
+    return data.affine(coefficients, {"rank": rank, **facts})
 
 
 def _leading(data: Centred, targets: np.ndarray, shrinkage: np.ndarray) -> np.ndarray:
@@ -252,20 +259,17 @@ def lad(data: Centred, tolerance: float = 0.01, steps: int = 2000) -> Affine:
     Args:
         data: the training split.
         tolerance: relative duality gap, summed over the output dimensions.
-        steps: at most. The note tells the gap where it was not reached.
+        steps: at most; where they do not reach `tolerance`, `facts["gap"]` is above it.
     """
     n, rank = data.left.shape
     if rank >= n - 1:
-        return data.affine(
-            (data.left.T @ data.y) / data.singular[:, None],
-            "as many dimensions as clouds: meets all of them",
-        )
+        return data.affine((data.left.T @ data.y) / data.singular[:, None], {"interpolates": 1})
     basis = np.column_stack([data.left, np.full(n, n**-0.5)])  # (N, K + 1): the centred columns and the ones
     z = data.y - basis @ (basis.T @ data.y)  # residuals of least squares
     # ADMM's ρ, (Y,); a dimension that least squares meets already has no residual to scale by
     rho = RHO / np.maximum(np.abs(z).mean(axis=0), np.finfo(np.float64).tiny ** 0.5)
     u = np.zeros_like(z)  # scaled dual variable
-    gap, note = np.inf, f"training L1 within {tolerance:.0%} of the optimum"
+    gap = np.inf
     for step in range(1, steps + 1):
         coefficients = basis.T @ (data.y - z - u)  # (K + 1, Y)
         fitted = basis @ coefficients
@@ -278,9 +282,8 @@ def lad(data: Centred, tolerance: float = 0.01, steps: int = 2000) -> Affine:
             gap = (l1 - _lower_bound(-u * rho, basis, data.y)) / max(l1, np.finfo(np.float64).tiny)
             if gap <= tolerance:
                 break
-    else:
-        note = f"training L1 within {gap:.1%} of the optimum after {steps} steps"
-    return data.affine(coefficients[:-1] / data.singular[:, None], note, coefficients[-1] * n**-0.5)
+    weight = coefficients[:-1] / data.singular[:, None]
+    return data.affine(weight, {"gap": float(gap)}, coefficients[-1] * n**-0.5)
 
 
 def _lower_bound(v: np.ndarray, basis: np.ndarray, y: np.ndarray) -> float:
@@ -290,8 +293,8 @@ def _lower_bound(v: np.ndarray, basis: np.ndarray, y: np.ndarray) -> float:
     return float((v * y).sum())
 
 
-def _affine(weight: np.ndarray, bias: np.ndarray, note: str = "") -> Affine:
-    return Affine(weight.astype(np.float32), bias.astype(np.float32), note)
+def _affine(weight: np.ndarray, bias: np.ndarray, facts: Mapping[str, float] = NOTHING) -> Affine:
+    return Affine(weight.astype(np.float32), bias.astype(np.float32), facts)
 
 
 def _ranks(width: int) -> list[int]:
@@ -299,10 +302,10 @@ def _ranks(width: int) -> list[int]:
     return [2**i for i in range(max((width - 1).bit_length(), 1))]
 
 
-def _told(lambdas: Sequence[float], best: int) -> str:
-    """The λ that was chosen; beyond the grid's ends there might be a better one."""
-    end = len(lambdas) > 1 and best in (0, len(lambdas) - 1)
-    return f"λ {lambdas[best]:g}" + (" (the grid's end)" if end else "")
+def _chosen(lambdas: Sequence[float], best: int) -> dict[str, float]:
+    """The chosen λ; beyond an end of the grid there might be a better one."""
+    at_end = len(lambdas) > 1 and best in (0, len(lambdas) - 1)
+    return {"lambda": lambdas[best], "lambda_at_end": int(at_end)}
 
 
 def _check(x: np.ndarray, y: np.ndarray) -> None:

@@ -44,9 +44,12 @@ RECALLED = (1, 5, 10)
 COMPARED = ("median", "ridge")
 #: Of the mean training image's length; a centred embedding that is shorter is float32 rounding.
 NOTHING = 1e-5
-#: What tells the rows of the records apart and how they came about, with the type of each.
+#: What a fit chose: the keys of `pointspider.mappers.fits.Affine.facts`.
+FIT_FACTS = ("scale", "lambda", "lambda_at_end", "rank", "gap", "interpolates")
+#: Identity and origin of a row of the records, with the type of each column.
 FACTS = {
-    "kind": "string", "mapper": "string", "seed": "Int64", "epoch": "string", "note": "string",
+    "kind": "string", "mapper": "string", "seed": "Int64", "epoch": "string",
+    **dict.fromkeys(FIT_FACTS, "float64"),
     "epochs": "Int64", "batch_size": "Int64", "base_width": "Int64", "l1_train": "float64",
     "best_epoch": "Int64", "diverged_at": "Int64",
 }  # fmt: skip

@@ -36,7 +36,7 @@ def fitted(space: ImageSpace, baselines: Mapping[str, Affine], train: Clouds) ->
     """Every baseline of `pointspider.mappers.fits.fit_baselines`, fitted to the clouds `train`."""
     for name, baseline in baselines.items():
         l1_train = float(np.abs(baseline.predict(train.points) - train.images).mean())
-        facts = {"note": baseline.note, "l1_train": l1_train}
+        facts = {**baseline.facts, "l1_train": l1_train}
         yield Candidate("baseline", name, partial(space.measure, baseline.predict), facts=facts)
 
 

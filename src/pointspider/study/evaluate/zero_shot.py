@@ -42,7 +42,7 @@ def top_k_correct(
         (n, len(top)) bool.
 
     Raises:
-        InputError: more classes are asked for than there are, or what `pointspider.index.search.nearest` raises.
+        InputError: there are fewer classes, or what `pointspider.index.search.nearest` raises.
     """
     if max(top) > len(prompts):
         raise InputError(f"zero_shot.top: the best {max(top)} of {len(prompts)} classes; lower it.")

@@ -1,7 +1,7 @@
 """Table III: how near mapped clouds come to their renders' embeddings, and what they can do there.
 
-`records` and `cells` are the frames of `pointspider.study.evaluate.alignment.evaluate`, once for each of two ways
-to hold clouds out, which the column `split` names: "objects" (the paper's) or "classes".
+`records` and `cells` are the frames of `pointspider.study.evaluate.alignment.evaluate`, once for each of two
+ways to hold clouds out, which the column `split` names: "objects" (the paper's) or "classes".
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pointspider.study.evaluate.alignment import COMPARED, FACTS, RECALLED
+from pointspider.study.evaluate.alignment import COMPARED, FACTS, FIT_FACTS, RECALLED
 from pointspider.study.evaluate.statistics import spread, spread_of_shares, wilson_interval
 from pointspider.study.tables.common import SPREAD, paper_figure, require, weights_label
 
@@ -140,7 +140,7 @@ def _facts(runs: pd.DataFrame) -> dict[str, object]:
     return {
         "kind": first["kind"],
         "mapper": first["mapper"],
-        "note": "-" if pd.isna(first["note"]) else first["note"] or "-",
+        "note": ", ".join(f"{name} {first[name]:.3g}" for name in FIT_FACTS if pd.notna(first[name])) or "-",
         **first[RUN],
         "seeds": " ".join(map(str, runs["seed"].dropna())) or "-",
         "diverged": len(diverged),
