@@ -79,4 +79,4 @@ for index, image in enumerate(renders):
     left = 1.9 + 1.5 * index
     axes.imshow(image, extent=(left, left + 1.3, 0.0, 1.12), aspect="auto", zorder=0)
 with atomic(Path("docs/picture.png")) as temporary:
-    figure.savefig(temporary, bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})
+    figure.savefig(temporary, format="png", bbox_inches="tight", pad_inches=0.05, metadata={"Software": None})

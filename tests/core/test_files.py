@@ -1,5 +1,10 @@
 """Files: atomic when written, checked when read."""
 
+import os
+import stat
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pandas as pd
@@ -19,8 +24,8 @@ from pointspider.core.files import (
     write_hdf5,
     write_json,
     write_png,
+    write_text,
 )
-from pointspider.study.embeddings import read_embeddings, write_embeddings
 
 
 def fail_halfway(target):
@@ -48,6 +53,36 @@ def test_atomic_keeps_the_old_file_until_the_new_one_is_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
 
 
+def test_a_temporary_file_matches_no_pattern_of_its_extension(tmp_path):
+    with atomic(tmp_path / "clouds.h5") as temporary:
+        temporary.write_text("half")
+        assert temporary in list(tmp_path.iterdir())
+        assert list(tmp_path.rglob("*.h5")) == []
+
+
+def test_permissions_follow_the_umask_which_stays(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_text(tmp_path / "file.txt", "text")
+        assert os.umask(0o027) == 0o027
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "file.txt").stat().st_mode) == 0o640
+
+
+def test_text_is_utf8_in_any_locale(tmp_path):
+    code = (
+        "import pandas as pd; from pointspider.core import files\n"
+        "files.write_text('a.txt', '\\u6905'); files.write_json('b.json', {'name': '\\u6905'})\n"
+        "files.write_csv('c.csv', pd.DataFrame({'class': ['\\u6905']}))\n"
+        "assert files.read_json('b.json') == {'name': '\\u6905'}\n"
+        "assert files.read_csv('c.csv')['class'][0] == '\\u6905'\n"
+    )
+    locale = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=locale, check=True)
+    assert (tmp_path / "a.txt").read_bytes() == "椅".encode()
+
+
 def test_empty_folders_are_removed_up_to_one_in_use(tmp_path):
     (tmp_path / "objects/none").mkdir(parents=True)
     (tmp_path / "classes/none").mkdir(parents=True)
@@ -63,13 +98,15 @@ def test_png_round_trip_and_truncation(tmp_path):
     path = tmp_path / "image.png"
     write_png(path, image)
     np.testing.assert_array_equal(read_png(path), image)
+    write_png(tmp_path / "alpha.png", np.dstack([image, image[..., :1]]))
+    np.testing.assert_array_equal(read_png(tmp_path / "alpha.png"), image)
     path.write_bytes(path.read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"image\.png: not a whole image"):
+    with pytest.raises(InputError, match=r"image\.png: not a complete image"):
         read_png(path)
     with pytest.raises(InputError, match=r"missing\.png"):
         read_png(tmp_path / "missing.png")
-    with pytest.raises(TypeError, match="float64"):
-        write_png(path, image / 255)
+    with pytest.raises(TypeError, match=r"not uint8 \(9, 7, 2\)"):
+        write_png(path, image[..., :2])
 
 
 def test_hdf5_round_trip_same_bytes(tmp_path):
@@ -95,7 +132,7 @@ def test_hdf5_that_was_cut_or_changed_is_refused(tmp_path):
     write_hdf5(path, [("original", Group({"points": np.arange(3000.0)}, {}))])
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"clouds\.h5: not a whole HDF5 file"):
+    with pytest.raises(InputError, match=r"clouds\.h5: not a complete HDF5 file"):
         read_hdf5(path)
     path.write_bytes(whole)
     with h5py.File(path, "r+") as file:
@@ -130,50 +167,3 @@ def test_json_round_trip(tmp_path):
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(InputError, match=r"a\.json: cannot be read as JSON"):
         read_json(tmp_path / "a.json")
-
-
-@pytest.fixture
-def embedding_file(tmp_path):
-    rng = np.random.default_rng(0)
-    path = tmp_path / "chair.h5"
-    variants = [
-        (
-            "original",
-            ["chair/original/0", "chair/original/1"],
-            {"pooled": rng.normal(size=(2, 4)).astype(np.float32)},
-        ),
-        ("uniform_1", ["chair/uniform_1/0"], {"pooled": rng.normal(size=(1, 4)).astype(np.float32)}),
-    ]
-    write_embeddings(path, variants, model="tiny", preset="embedded")
-    return path, variants
-
-
-def test_embeddings_are_gathered_in_the_order_asked_for(embedding_file):
-    path, variants = embedding_file
-    rows = read_embeddings([path], "pooled", ["chair/uniform_1/0", "chair/original/1"])
-    np.testing.assert_array_equal(rows, [variants[1][2]["pooled"][0], variants[0][2]["pooled"][1]])
-    assert rows.dtype == np.float32
-
-
-def test_embedding_files_say_what_made_them(embedding_file):
-    group = read_hdf5(embedding_file[0])["original"]
-    assert group.attributes == {"model": "tiny", "preset": "embedded", "layers": "pooled"}
-
-
-def test_embeddings_that_do_not_fit_are_refused(embedding_file, tmp_path):
-    path, _ = embedding_file
-    with pytest.raises(
-        InputError, match=r"1 of 2 clouds have no 'pooled' embedding, e\.g\. chair/original/7"
-    ):
-        read_embeddings([path], "pooled", ["chair/original/0", "chair/original/7"])
-    with pytest.raises(InputError, match="has no layer 'projected'; it has pooled"):
-        read_embeddings([path], "projected", ["chair/original/0"])
-    wide = tmp_path / "table.h5"
-    write_embeddings(wide, [("original", ["t"], {"pooled": np.ones((1, 5), np.float32)})], "tiny", "embedded")
-    with pytest.raises(InputError, match="differ in width"):
-        read_embeddings([path, wide], "pooled", ["chair/original/0", "t"])
-    write_embeddings(
-        wide, [("original", ["t"], {"pooled": np.full((1, 4), np.nan, np.float32)})], "tiny", "embedded"
-    )
-    with pytest.raises(InputError, match=r"table\.h5: original/pooled holds NaN or inf"):
-        read_embeddings([wide], "pooled", ["t"])

@@ -66,7 +66,7 @@ def test_a_broken_render_names_the_directory_to_delete(tmp_path):
     path = tmp_path / "cone/original/0.png"
     path.write_bytes(path.read_bytes()[:40])
     with pytest.raises(
-        InputError, match=rf"0\.png: not a whole image.*Delete the directory {tmp_path}/cone and run"
+        InputError, match=rf"0\.png: not a complete image.*Delete the directory {tmp_path}/cone and run"
     ):
         read_renders(tmp_path, ["cone/original/0"])
 

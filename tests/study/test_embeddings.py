@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pointspider.core.errors import InputError
+from pointspider.core.files import read_hdf5
 from pointspider.study.embeddings import read_embeddings, read_split, write_embeddings
 
 
@@ -71,3 +72,8 @@ def test_a_column_of_the_manifest_takes_sides(directory):
         assert len(x_train) == len(y_train) == 3 - len(test)
         np.testing.assert_array_equal(x_test, test)
         assert y_test.shape == (len(test), 3)
+
+
+def test_embedding_files_name_their_model(directory):
+    group = read_hdf5(directory / "chair.h5")["original"]
+    assert group.attributes == {"model": "m", "preset": "p", "layers": "pooled"}

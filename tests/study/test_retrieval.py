@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pointspider.core.errors import InputError
-from pointspider.study.evaluate.retrieval import directions, match_ranks, score_ranks
+from pointspider.study.evaluate.retrieval import match_ranks, score_ranks
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 1024])
@@ -45,10 +45,6 @@ def test_one_answer_for_everything_is_chance():
         assert match_ranks(same, gallery, own).within(k).mean() == pytest.approx(k / 20)
         assert match_ranks(gallery, same, own).within(k).mean() == pytest.approx(k / 20)
         assert match_ranks(gallery * 0, gallery, own).within(k).mean() == pytest.approx(k / 20)
-
-
-def test_directions():
-    assert directions(np.array([[3, 4], [0, 0]], np.float32)).tolist() == [[0.6, 0.8], [0, 0]]
 
 
 def test_other_widths_are_refused():

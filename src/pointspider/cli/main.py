@@ -15,7 +15,8 @@ from pointspider.clouds.sources.folder import EXTENSIONS, load_object
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_hdf5, read_json
 from pointspider.core.seeding import generator
-from pointspider.index.search import duplicates, nearest
+from pointspider.core.vectors import nearest
+from pointspider.index.search import duplicates
 from pointspider.study.config import load
 from pointspider.study.remote import read_remotes
 

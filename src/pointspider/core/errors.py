@@ -1,5 +1,5 @@
-"""The one error that is the user's to mend."""
+"""The exception for errors that the user can correct."""
 
 
 class InputError(ValueError):
-    """Bad input: the message names the file or key, what was wrong and what to do."""
+    """Bad input. The message names the file or key, says what is wrong and what to do."""

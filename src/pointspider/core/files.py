@@ -1,21 +1,23 @@
-"""Checked reading and atomic writing of the workflow's files: CSV, JSON, PNG and HDF5.
+"""Checked reading and atomic writing of CSV, JSON, PNG and HDF5 files.
 
-Every writer fills a temporary sibling and renames it, so that a file under its final name is whole. Every
-reader refuses what it cannot trust, naming the file and what to do.
+Every writer fills a temporary file in the same directory and renames it, so that a file under its final name
+is complete. Every reader verifies what it reads; its errors name the file and say what to do.
 """
 
 import hashlib
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
+from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from pointspider.core.errors import InputError
@@ -23,13 +25,15 @@ from pointspider.core.errors import InputError
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """A temporary sibling of `path`, renamed to `path` when the block succeeds, removed when it fails."""
+    """Yield a temporary path that is renamed to `path` if the block succeeds and removed if it fails.
+
+    The temporary name ends in ".tmp", so that patterns such as "*.h5" never match it: give the format to
+    writers that choose it by the extension. The file's permissions follow the umask.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    os.chmod(name, 0o666 & ~_umask())
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         yield temporary
         os.replace(temporary, path)
@@ -37,14 +41,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def remove_empty_folders(path: str | Path) -> None:
-    """Remove the folder `path` and those above it, up to the first that holds something or is gone."""
+    """Remove the folder `path` and its parents, up to the first that is not empty or does not exist."""
     with suppress(OSError):
         os.removedirs(path)
 
@@ -52,25 +50,32 @@ def remove_empty_folders(path: str | Path) -> None:
 # ---------------------------------------------------------------------------------------------- tables
 
 
-#: Columns that hold names, whatever they look like.
+#: Columns that are read as text even if they look like numbers.
 NAMES = {"cloud_id": str, "class": str, "object": str}
 
 
 def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
-    """Write `frame` without its index; missing values are empty cells."""
+    """Write `frame` as UTF-8 without its index; missing values become empty cells."""
     with atomic(path) as temporary:
-        frame.to_csv(temporary, index=False, lineterminator="\n")
+        frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def read_csv(path: str | Path, columns: Iterable[str] = (), separator: str = ",") -> pd.DataFrame:
-    """Read a CSV that must hold `columns`; names are read as text ("0003" stays "0003", "NA" stays "NA").
+    """Read a UTF-8 CSV file; names are read as text ("0003" stays "0003", "NA" stays "NA").
+
+    Args:
+        path: the file.
+        columns: columns that it must have.
+        separator: between the cells.
 
     Raises:
         InputError: the file is missing, empty, unreadable or lacks a column.
     """
     try:
-        frame = pd.read_csv(path, sep=separator, dtype=NAMES, keep_default_na=False, na_values=[""])
-    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        frame = pd.read_csv(
+            path, sep=separator, dtype=NAMES, keep_default_na=False, na_values=[""], encoding="utf-8"
+        )
+    except (OSError, ValueError) as error:  # the parser errors of pandas are ValueErrors
         raise InputError(f"{path}: cannot be read as CSV ({error}). Delete it and run again.") from error
     missing = [name for name in columns if name not in frame.columns]
     if missing:
@@ -85,18 +90,18 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_json(path: str | Path, value: object) -> None:
-    """Write `value` as indented JSON with a closing newline."""
+    """Write `value` as indented JSON that ends with a newline."""
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def read_json(path: str | Path) -> dict:
-    """Read a JSON file.
+def read_json(path: str | Path) -> Any:
+    """Read a UTF-8 JSON file.
 
     Raises:
         InputError: the file is missing or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}). Delete it and run again.") from error
 
@@ -104,25 +109,29 @@ def read_json(path: str | Path) -> dict:
 # ---------------------------------------------------------------------------------------------- images
 
 
-def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Write `image`, (H, W, 3) uint8 sRGB, as PNG."""
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise TypeError(f"a PNG is written from (H, W, 3) uint8, not {image.shape} {image.dtype}")
+def write_png(path: str | Path, image: UInt8[np.ndarray, "H W C"]) -> None:
+    """Write an sRGB image with 3 channels, or 4 with straight alpha, as PNG.
+
+    Raises:
+        TypeError: the image has another type or shape.
+    """
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
+        raise TypeError(f"a PNG needs uint8 of shape (H, W, 3 or 4), not {image.dtype} {image.shape}")
     with atomic(path) as temporary:
         Image.fromarray(image).save(temporary, format="PNG")
 
 
-def read_png(path: str | Path) -> np.ndarray:
-    """Read a PNG as (H, W, 3) uint8.
+def read_png(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
+    """Read an image as sRGB; alpha is ignored.
 
     Raises:
-        InputError: the file is missing, truncated or no image.
+        InputError: the file is missing, truncated or not an image.
     """
     try:
         with Image.open(path) as image:
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
-        raise InputError(f"{path}: not a whole image ({error}).") from error
+        raise InputError(f"{path}: not a complete image ({error}).") from error
 
 
 # ------------------------------------------------------------------------------------------------ HDF5
@@ -130,14 +139,14 @@ def read_png(path: str | Path) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Group:
-    """One HDF5 group: arrays that share their first dimension, and the facts that hold for all of them."""
+    """One HDF5 group: arrays with the same first dimension, and attributes that describe all of them."""
 
-    arrays: Mapping[str, np.ndarray]
-    attributes: Mapping[str, str | int | float]
+    arrays: Mapping[str, Shaped[np.ndarray, "n ..."]]
+    attributes: Mapping[str, Any]
 
 
-def content_hash(array: np.ndarray) -> str:
-    """SHA-256 over dtype, shape and bytes of `array`."""
+def content_hash(array: Shaped[np.ndarray, "..."]) -> str:
+    """Return the SHA-256 of the dtype, shape and bytes of `array`."""
     if array.dtype.kind in "OUT":
         payload = "\0".join(map(str, array.ravel().tolist())).encode()
         header = f"text{array.shape}"
@@ -148,9 +157,10 @@ def content_hash(array: np.ndarray) -> str:
 
 
 def write_hdf5(path: str | Path, groups: Iterable[tuple[str, Group]]) -> None:
-    """Write named groups one by one (an iterator keeps only one in memory), each array with its content hash.
+    """Write named groups one by one, each array with its content hash.
 
-    Arrays of strings are stored as UTF-8. Nothing of the wall clock is stored: equal content, equal bytes.
+    Only one group is in memory if `groups` is an iterator. Strings are stored as UTF-8. No time is stored:
+    equal content gives equal bytes.
     """
     with atomic(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
         for name, group in groups:
@@ -164,10 +174,10 @@ def write_hdf5(path: str | Path, groups: Iterable[tuple[str, Group]]) -> None:
 
 
 def read_hdf5(path: str | Path) -> dict[str, Group]:
-    """Read every group of a file that `write_hdf5` wrote, checking every content hash.
+    """Read every group of a file from `write_hdf5` and verify every content hash.
 
     Raises:
-        InputError: the file is missing, truncated, or its content does not match a hash.
+        InputError: the file is missing or truncated, or its content does not match a hash.
     """
     groups = {}
     try:
@@ -183,5 +193,5 @@ def read_hdf5(path: str | Path) -> dict[str, Group]:
                     arrays[key] = array
                 groups[name] = Group(arrays, dict(node.attrs))
     except (OSError, KeyError, RuntimeError) as error:
-        raise InputError(f"{path}: not a whole HDF5 file ({error}). Delete it and run again.") from error
+        raise InputError(f"{path}: not a complete HDF5 file ({error}). Delete it and run again.") from error
     return groups

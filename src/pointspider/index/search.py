@@ -10,42 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pointspider.core.errors import InputError
-from pointspider.study.evaluate.retrieval import directions
-
-
-def nearest(
-    queries: np.ndarray, gallery: np.ndarray, k: int, chunk: int = 4096
-) -> tuple[np.ndarray, np.ndarray]:
-    """The `k` rows of `gallery` of highest cosine similarity to each query, the most similar first.
-
-    Equal similarities are in the gallery's order.
-
-    Args:
-        queries: (Q, D) float32.
-        gallery: (G, D) float32.
-        k: from 1 to G.
-        chunk: rows of either side compared at a time; similarities take 4 · chunk² bytes.
-
-    Returns:
-        Rows of the gallery, (Q, k) int64, and their similarities, (Q, k) float32.
-
-    Raises:
-        InputError: the widths differ, k is out of range, or a row is zero, NaN or inf.
-    """
-    queries, gallery = unit_rows(queries, "queries"), unit_rows(gallery, "gallery")
-    if queries.shape[1] != gallery.shape[1]:
-        raise InputError(
-            f"queries are {queries.shape[1]} wide but the gallery is {gallery.shape[1]} wide; "
-            "embed both with one model and layer."
-        )
-    if not 1 <= k <= len(gallery):
-        raise InputError(f"k: {k} nearest of {len(gallery)} rows; choose 1 to {len(gallery)}.")
-    indices = np.empty((len(queries), k), dtype=np.int64)
-    similarities = np.empty((len(queries), k), dtype=np.float32)
-    for start in range(0, len(queries), chunk):
-        part = slice(start, start + chunk)
-        indices[part], similarities[part] = _nearest(queries[part], gallery, k, chunk)
-    return indices, similarities
+from pointspider.core.vectors import unit_rows
 
 
 def duplicates(embeddings: np.ndarray, threshold: float, chunk: int = 4096) -> list[np.ndarray]:
@@ -80,41 +45,6 @@ def duplicates(embeddings: np.ndarray, threshold: float, chunk: int = 4096) -> l
     order = np.argsort(group, kind="stable")
     groups = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
     return sorted((members for members in groups if len(members) > 1), key=lambda members: members[0])
-
-
-def unit_rows(values: np.ndarray, what: str) -> np.ndarray:
-    """`values`, (n, D), each row divided by its length, float32.
-
-    Raises:
-        InputError: naming `what`: no rows, or a row without a direction (zero, NaN or inf).
-    """
-    if values.ndim != 2 or not values.size:
-        raise InputError(f"{what}: the shape is {values.shape}, not (rows, width) with at least one of each.")
-    broken = np.flatnonzero(~(np.isfinite(values).all(axis=1) & values.any(axis=1)))
-    if len(broken):
-        raise InputError(
-            f"{what}: row {broken[0]} is zero, NaN or inf, so it has no direction. Embed it again."
-        )
-    return directions(values).astype(np.float32)
-
-
-def _nearest(queries: np.ndarray, gallery: np.ndarray, k: int, chunk: int) -> tuple[np.ndarray, np.ndarray]:
-    """`nearest` for unit rows and few queries: the best `k` so far, merged with one chunk after the other."""
-    rows = columns = np.zeros(0, dtype=np.int64)  # of the candidates: query, gallery row
-    values = np.zeros(0, dtype=np.float32)  # and similarity
-    for start in range(0, len(gallery), chunk):
-        similarity = queries @ gallery[start : start + chunk].T  # (Q, chunk)
-        kept = min(k, similarity.shape[1])
-        # Everything as similar as the k-th or more: ties stay in, and are settled in the merge.
-        kth = np.partition(similarity, -kept, axis=1)[:, -kept, None]
-        new_rows, new_columns = np.nonzero(similarity >= kth)
-        rows = np.concatenate([rows, new_rows])
-        columns = np.concatenate([columns, new_columns + start])
-        values = np.concatenate([values, similarity[new_rows, new_columns]])
-        order = np.lexsort((columns, -values, rows))
-        rank = np.arange(len(rows)) - np.searchsorted(rows[order], rows[order])  # within its query
-        rows, columns, values = (candidates[order[rank < k]] for candidates in (rows, columns, values))
-    return columns.reshape(-1, k), values.reshape(-1, k)
 
 
 def _join(group: np.ndarray, pairs: np.ndarray) -> np.ndarray:

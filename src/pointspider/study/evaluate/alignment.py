@@ -29,8 +29,9 @@ import pandas as pd
 from pointspider.clouds.names import ORIGINAL
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_csv
+from pointspider.core.vectors import directions
 from pointspider.mappers.base import LABELS
-from pointspider.study.evaluate.retrieval import Ranks, directions, match_ranks, score_ranks
+from pointspider.study.evaluate.retrieval import Ranks, match_ranks, score_ranks
 from pointspider.study.evaluate.statistics import spread
 
 Predict = Callable[[np.ndarray], np.ndarray]  # (n, X) point embeddings to (n, Y) image embeddings

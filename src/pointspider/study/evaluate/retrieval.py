@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pointspider.core.errors import InputError
+from pointspider.core.vectors import directions
 
 #: Scores nearer than this are equal: above the rounding of cosines in float64, below that in float32.
 EQUAL = 1e-9
@@ -65,10 +66,3 @@ def score_ranks(scores: np.ndarray, match: np.ndarray) -> Ranks:
     own = np.take_along_axis(scores, match[:, None], axis=1)  # (Q, 1)
     ahead = (scores > own + EQUAL).sum(axis=1)
     return Ranks(ahead, (scores >= own - EQUAL).sum(axis=1) - ahead)
-
-
-def directions(values: np.ndarray) -> np.ndarray:
-    """`values`, (n, D), each row divided by its length, float64; a row of zeros stays."""
-    values = values.astype(np.float64)
-    length = np.linalg.norm(values, axis=1, keepdims=True)
-    return np.divide(values, length, out=np.zeros_like(values), where=length > 0)

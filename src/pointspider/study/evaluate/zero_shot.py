@@ -13,7 +13,7 @@ import pandas as pd
 
 from pointspider.clouds.names import ORIGINAL
 from pointspider.core.errors import InputError
-from pointspider.index.search import nearest
+from pointspider.core.vectors import nearest
 from pointspider.study.embeddings import read_embeddings, read_prompts
 from pointspider.study.evaluate.statistics import clustered_interval, exact_mcnemar, holm
 
@@ -42,7 +42,7 @@ def top_k_correct(
         (n, len(top)) bool.
 
     Raises:
-        InputError: there are fewer classes, or what `pointspider.index.search.nearest` raises.
+        InputError: there are fewer classes, or what `pointspider.core.vectors.nearest` raises.
     """
     if max(top) > len(prompts):
         raise InputError(f"zero_shot.top: the best {max(top)} of {len(prompts)} classes; lower it.")

@@ -55,7 +55,7 @@ def save(figure: Figure, stem: str | Path) -> None:
     for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         path = Path(stem)
         with matplotlib.style.context(STYLE), atomic(path.with_name(path.name + suffix)) as temporary:
-            figure.savefig(temporary, metadata=metadata)
+            figure.savefig(temporary, format=suffix[1:], metadata=metadata)
 
 
 def side_by_side(panels: int, height: float, table: pd.DataFrame) -> tuple[Figure, list[Axes]]:
