@@ -18,7 +18,7 @@ from pointspider.clouds.names import MODELNET40_CLASSES, variants
 from pointspider.clouds.sources.modelnet40 import MESHES, POINTS
 from pointspider.clouds.sources.procedural.source import ProceduralSource
 from pointspider.encoders.images.hub import WEIGHTS
-from pointspider.render.backends import activate, choose, probe
+from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.study.config import locate, resolve
 from pointspider.study.remote import Remote, read_remotes
@@ -147,7 +147,7 @@ def count_pictures(params: dict) -> int:
 
 def seconds_per_picture(params: dict) -> float:
     """Of a chair after a first one, in the variant that the workflow would choose, on all cores."""
-    activate(choose(probe(), params["render"]["variant"]), os.cpu_count())
+    activate(choose(params["render"]["variant"]), os.cpu_count())
     settings = {key: params["render"][key] for key in ("resolution", "quality")}
     renderer = Renderer(RenderSettings(**settings))
     ((pool, _),) = ProceduralSource(0, 1, 0, ["chair"]).load("chair", ["0000"])

@@ -15,7 +15,7 @@ import pandas as pd
 
 from pointspider.clouds.sources.procedural.source import ProceduralSource
 from pointspider.core.files import write_csv
-from pointspider.render.backends import probe
+from pointspider.render.backends import available_variants
 from pointspider.render.reference import RESOLUTION, SAMPLES_PER_PIXEL
 from pointspider.study.plots.speed import plot_speed
 from pointspider.study.plots.style import save
@@ -47,7 +47,7 @@ PRINTED = (
 def main() -> None:
     source = ProceduralSource(1, 1, 0, CLASSES)
     clouds = {name: source.load(name, ["0000"])[0][0][:POINTS] for name in CLASSES}
-    variants = probe()
+    variants = available_variants()
     wanted = tasks(ENCODER_RESOLUTION, RESOLUTION, SAMPLES_PER_PIXEL, seed=6)
     rows = []
     for name in dict.fromkeys(variant.name for variant in variants):

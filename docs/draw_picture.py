@@ -12,7 +12,7 @@ from matplotlib.patches import FancyBboxPatch
 
 from pointspider.clouds.sources.procedural.source import ProceduralSource
 from pointspider.core.files import atomic
-from pointspider.render.backends import activate, choose, probe
+from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.study.plots.sheets import cloud_sheet
 
@@ -44,7 +44,7 @@ def picture_of(figure) -> np.ndarray:
     return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-activate(choose(probe()), threads=2)
+activate(choose(), threads=2)
 source = ProceduralSource(seed=1, evaluation_objects=1, encoder_objects=0, classes=list(SHOWN))
 clouds = {name: source.load(name, ["0000"])[0][0][:1024] for name in SHOWN}
 renders = Renderer(RenderSettings(224, 128)).render(np.stack(list(clouds.values())))

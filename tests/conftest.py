@@ -19,6 +19,14 @@ def params() -> dict:
     return yaml.safe_load((ROOT / "params.yaml").read_text())
 
 
+@pytest.fixture(scope="session", autouse=True)
+def machine_cache(tmp_path_factory) -> Path:
+    """The cache of working Mitsuba variants: one for all tests and their children, not the user's."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["POINTSPIDER_CACHE_DIR"] = str(folder)
+    return folder
+
+
 class Project:
     """A git checkout of the working tree in a directory of its own, with a preset that runs in seconds."""
 

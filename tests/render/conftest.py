@@ -6,24 +6,24 @@ import sys
 import numpy as np
 import pytest
 
+from pointspider.core.errors import InputError
 from pointspider.render import backends
 
 
 @pytest.fixture(scope="session")
-def variant() -> backends.Variant:
+def variant(machine_cache) -> backends.Variant:
     """Activate llvm. A process has one LLVM, so all tests that render in this process use this one.
 
     On Linux x86-64 LLVM comes with karellen-llvm-core, so a test that finds none fails there. Elsewhere it is
     skipped.
     """
-    found = [variant for variant in backends.probe() if variant.name == "llvm_ad_rgb"]
-    available = [variant for variant in found if variant.available]
-    if not available:
-        reasons = "; ".join(f"{variant}: {variant.reason}" for variant in found)
+    try:
+        variant = backends.choose("llvm_ad_rgb")
+    except InputError as error:
         required = sys.platform == "linux" and platform.machine() == "x86_64"
-        (pytest.fail if required else pytest.skip)(f"no LLVM that Dr.Jit can use: {reasons}")
-    backends.activate(available[0], threads=1)
-    return available[0]
+        (pytest.fail if required else pytest.skip)(str(error))
+    backends.activate(variant, threads=1)
+    return variant
 
 
 @pytest.fixture(scope="session")

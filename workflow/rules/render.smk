@@ -1,32 +1,16 @@
 # Renders, and how fast they are made (Table I's measurements).
 #
 # INPUTS    clouds/<class>.h5; params: render, speed
-# OUTPUTS   variants.json                which Mitsuba variants work on this machine, and which is used
-#           renders/<class>/             <corruption>_<severity>/<object>.png, every cloud of the class
+# OUTPUTS   renders/<class>/             <corruption>_<severity>/<object>.png, every cloud of the class;
+#                                        render.json: the Mitsuba variant and the processor
 #           speed.csv                    reference procedure and both qualities of ours, every variant
-# STEPS     probe_variants -> render_class (one job, one warm process per class)
-#           probe_variants -> measure_speed (alone on the machine)
-
-
-rule probe_variants:
-    input:
-        code=code("probe_variants"),
-    output:
-        f"{RESULTS}/variants.json",
-    log:
-        f"{LOGS}/probe_variants.log",
-    conda:
-        "../../envs/render.yaml"
-    params:
-        variant=PARAMS["render"]["variant"],
-    script:
-        "../scripts/probe_variants.py"
+# STEPS     render_class (one job, one warm process per class)
+#           measure_speed (alone on the machine)
 
 
 rule render_class:
     input:
         clouds=rules.build_clouds.output[0],
-        variants=rules.probe_variants.output[0],
         code=code("render_class"),
     output:
         directory(f"{RESULTS}/renders/{{class_name}}"),
@@ -37,7 +21,7 @@ rule render_class:
     # Two one-thread processes outrun one two-thread process by 1.4: Snakemake's cores are processes.
     threads: 1
     params:
-        render={key: PARAMS["render"][key] for key in ("resolution", "quality")},
+        render={key: PARAMS["render"][key] for key in ("variant", "resolution", "quality")},
         seed=PARAMS["seeds"]["render"],
     script:
         "../scripts/render_class.py"
@@ -47,7 +31,6 @@ rule measure_speed:
     input:
         manifest=rules.draw_manifests.output.test,
         clouds=expand(rules.build_clouds.output, class_name=CLASSES),
-        variants=rules.probe_variants.output[0],
         code=code("measure_speed"),
     output:
         f"{RESULTS}/speed.csv",

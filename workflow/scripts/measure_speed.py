@@ -5,8 +5,8 @@ import pandas as pd
 
 from pointspider.clouds.names import ORIGINAL
 from pointspider.core.errors import InputError
-from pointspider.core.files import read_csv, read_json, write_csv
-from pointspider.render.backends import Variant
+from pointspider.core.files import read_csv, write_csv
+from pointspider.render.backends import available_variants
 from pointspider.study.cloud_files import gather_clouds
 from pointspider.study.job import job
 from pointspider.study.speed import measure, tasks
@@ -23,7 +23,7 @@ with job(snakemake.log[0]):
     spread = np.linspace(0, len(ids) - 1, speed["clouds"] + 1).round().astype(int)
     reference = speed["reference"]
     rows = measure(
-        [Variant(**variant) for variant in read_json(snakemake.input.variants)["probed"]],
+        available_variants(),
         gather_clouds(snakemake.input.clouds, ids.iloc[spread]),
         tasks(params.resolution, reference["resolution"], reference["samples_per_pixel"], params.seed),
         snakemake.threads,

@@ -12,6 +12,7 @@ import numpy as np
 from pointspider.clouds.corruptions.modelnet40c import corrupt
 from pointspider.clouds.names import CLEAN
 from pointspider.clouds.sources.folder import EXTENSIONS, load_object
+from pointspider.core.cpus import available_cpus
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_hdf5, read_json
 from pointspider.core.seeding import generator
@@ -80,12 +81,12 @@ def _duplicates(options: argparse.Namespace) -> None:
 
 
 def _render(options: argparse.Namespace) -> None:
-    from pointspider.render.backends import activate, choose, probe
+    from pointspider.render.backends import activate, choose
     from pointspider.render.renderer import Renderer, RenderSettings, write_renders
 
     files = _pictures(options.cloud, options.picture)
     settings = RenderSettings(options.resolution or SIZES[options.quality], options.quality)
-    activate(choose(probe()), os.cpu_count())
+    activate(choose(), available_cpus())
     write_renders(Renderer(settings), _load_clouds(files), len(files))
 
 

@@ -12,7 +12,6 @@ kernel compiled. A picture is made in four steps:
 """
 
 import logging
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,17 +22,10 @@ from tqdm import tqdm
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import write_png
+from pointspider.render.denoiser import denoise
 from pointspider.render.mask import Mask
 from pointspider.render.points import PointScene
 from pointspider.render.scene import place, to_srgb
-
-# pyoidn imports torch wherever it is installed, for tensors that are not used here. That would take longer
-# than ten pictures, in every process: a module that is None is one that cannot be imported.
-sys.modules.setdefault("torch", None)
-import pyoidn  # noqa: E402
-
-if sys.modules["torch"] is None:
-    del sys.modules["torch"]
 
 logger = logging.getLogger(__name__)
 
@@ -198,10 +190,8 @@ class Renderer:
 
     def _denoise(self, features: np.ndarray) -> np.ndarray:
         """(h, w, 9) radiance, albedo and normal to radiance (h, w, 3), float32."""
-        radiance, albedo, normal = (np.ascontiguousarray(part) for part in np.split(features, 3, axis=-1))
-        return pyoidn.denoise(
-            radiance, albedo=albedo.clip(0, 1), normal=normal, hdr=True, quality=self._quality.denoiser
-        )
+        radiance, albedo, normal = np.split(features, 3, axis=-1)
+        return denoise(radiance, albedo.clip(0, 1), normal, self._quality.denoiser)
 
 
 def render_class(
