@@ -12,15 +12,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
-import pandas as pd
 from jaxtyping import Shaped, UInt8
 from PIL import Image
 
 from pointspider.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @contextmanager
@@ -54,13 +56,13 @@ def remove_empty_folders(path: str | Path) -> None:
 NAMES = {"cloud_id": str, "class": str, "object": str}
 
 
-def write_csv(path: str | Path, frame: pd.DataFrame) -> None:
+def write_csv(path: str | Path, frame: "pd.DataFrame") -> None:
     """Write `frame` as UTF-8 without its index; missing values become empty cells."""
     with atomic(path) as temporary:
         frame.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
 
 
-def read_csv(path: str | Path, columns: Iterable[str] = (), separator: str = ",") -> pd.DataFrame:
+def read_csv(path: str | Path, columns: Iterable[str] = (), separator: str = ",") -> "pd.DataFrame":
     """Read a UTF-8 CSV file; names are read as text ("0003" stays "0003", "NA" stays "NA").
 
     Args:
@@ -71,6 +73,8 @@ def read_csv(path: str | Path, columns: Iterable[str] = (), separator: str = ","
     Raises:
         InputError: the file is missing, empty, unreadable or lacks a column.
     """
+    import pandas as pd  # rendering does without pandas
+
     try:
         frame = pd.read_csv(
             path, sep=separator, dtype=NAMES, keep_default_na=False, na_values=[""], encoding="utf-8"
