@@ -4,9 +4,10 @@ from pathlib import Path
 
 from pointspider.core.files import write_json
 from pointspider.render.backends import activate, choose
-from pointspider.render.renderer import Renderer, RenderSettings, render_class
+from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.study.cloud_files import read_clouds
 from pointspider.study.job import job
+from pointspider.study.renders import render_class
 
 with job(snakemake.log[0]):
     settings = dict(snakemake.params.render)

@@ -1,29 +1,34 @@
-"""Light transport by Mitsuba's own path tracer: for its scalar variants, which lack the arrays of `gather`.
+"""Light transport by Mitsuba's path tracer: for its scalar variants, which lack the arrays of `gather`.
 
 Imports Mitsuba; see the package.
 """
 
 import mitsuba as mi
 import numpy as np
+from jaxtyping import Bool, Float, Float32
 
 from pointspider.render.points import PointScene
-from pointspider.render.scene import CAMERA_ORIGIN, HALF_WIDTH, RADIUS, project, view_rays
+from pointspider.render.scene import Camera, Spheres, sphere_cells
 
 STRIP = 8  # rows that are rendered together, from their first traced cell to their last
-BATCH = 1024  # spheres at a time
+FINER = 4  # cells per side of a cell, for the share of it that shows spheres
 
 
-def trace(points: PointScene, traced: np.ndarray, samples: int, seed: int) -> np.ndarray:
-    """Radiance, albedo and normal of cells, (G, G, 9) float32.
+def trace(
+    points: PointScene, traced: Bool[np.ndarray, "G G"], samples: int, seed: int, coverage: bool = False
+) -> Float[np.ndarray, "G G 10"]:
+    """Compute radiance, albedo, normal and coverage of cells.
 
     Radiance is the mean over a cell's square, albedo and normal are those at its centre. Mitsuba's integrator
-    `aov` would average them too, but takes longer for that than for tracing paths.
+    `aov` would average them too, but takes longer for that than for tracing paths. Coverage is the share of
+    the cell that shows spheres.
 
     Args:
         points: the scene.
-        traced: (G, G) bool, the cells that are wanted; the others may hold anything.
+        traced: the cells to trace; the values of others are arbitrary.
         samples: of each cell; rounded up, since Mitsuba stratifies products such as 4, 6 or 9.
         seed: of the samples.
+        coverage: whether to compute it; zero otherwise.
     """
     radiance = np.zeros((*traced.shape, 3), np.float32)
     parameters = mi.traverse(points.scene)
@@ -37,44 +42,59 @@ def trace(points: PointScene, traced: np.ndarray, samples: int, seed: int) -> np
         parameters["sensor.film.crop_size"] = [columns.stop - columns.start, len(strip)]
         parameters.update()
         radiance[top : top + STRIP, columns] = np.array(mi.render(points.scene, spp=samples, seed=seed + top))
-    return np.concatenate([radiance, *seen(points)], axis=-1)
+    guides = look(points.spheres, points.camera, points.size)
+    share = np.zeros(traced.shape, np.float32)
+    if coverage:
+        share = covered(points.spheres, points.camera, points.size)
+    return np.concatenate([radiance, *guides, share[..., None]], axis=-1)
 
 
-def seen(points: PointScene) -> tuple[np.ndarray, np.ndarray]:
-    """Albedo and normal of what the centres of cells show, both (G, G, 3) float32."""
-    rays = view_rays(points.size)
-    rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+def look(
+    spheres: Spheres, camera: Camera, size: int
+) -> tuple[Float32[np.ndarray, "G G 3"], Float32[np.ndarray, "G G 3"]]:
+    """Compute albedo and normal at the centres of cells."""
+    origins, rays = _unit_rays(camera, size)
     nearest = np.full(rays.shape[:2], np.inf)
     albedo = np.ones(rays.shape, np.float32)
-    normal = np.broadcast_to(np.float32([0, 0, 1]), rays.shape).copy()
-    for first in range(0, len(points.centres), BATCH):
-        centres = points.centres[first : first + BATCH].astype(np.float64)
-        sphere, row, column = _around(centres, points.size)
-        distance = _distance(centres[sphere] - CAMERA_ORIGIN, rays[row, column])
+    normal = np.broadcast_to(np.array([0, 0, 1], np.float32), rays.shape).copy()
+    for sphere, row, column in sphere_cells(spheres, camera, size):
+        centre = spheres.centres[sphere].astype(np.float64)
+        distance = _distance(centre - origins[row, column], rays[row, column], spheres.radius)
         order = np.argsort(-distance)  # the nearest last, so that it stays
         order = order[distance[order] < nearest[row[order], column[order]]]
         sphere, row, column, distance = (array[order] for array in (sphere, row, column, distance))
         nearest[row, column] = distance
-        albedo[row, column] = points.colours[first + sphere]
-        met = CAMERA_ORIGIN + distance[:, None] * rays[row, column]
-        normal[row, column] = (met - centres[sphere]) / RADIUS
+        albedo[row, column] = spheres.colours[sphere]
+        met = origins[row, column] + distance[:, None] * rays[row, column]
+        normal[row, column] = (met - centre[order]) / spheres.radius
     return albedo, normal
 
 
-def _around(centres: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which cells may show which spheres: index of the sphere, row and column of the cell, each (n,)."""
-    places, depth = project(centres)
-    reach = int(size * RADIUS / (2 * depth.min() * HALF_WIDTH)) + 2
-    window = np.arange(-reach, reach + 1)
-    column, row = np.floor(places.T * size).astype(int)[..., None, None]  # (n, 1, 1)
-    sphere = np.arange(len(centres))[:, None, None]
-    sphere, rows, columns = np.broadcast_arrays(sphere, row + window[:, None], column + window)
-    inside = (rows >= 0) & (rows < size) & (columns >= 0) & (columns < size)
-    return sphere[inside], rows[inside], columns[inside]
+def covered(spheres: Spheres, camera: Camera, size: int) -> Float32[np.ndarray, "G G"]:
+    """Compute the share of each cell that shows spheres, from FINER x FINER rays."""
+    hits = np.zeros((FINER**2, size, size), bool)
+    steps = (np.arange(FINER) + 0.5) / FINER - 0.5
+    shifts = [(x, y) for x in steps for y in steps]
+    for sphere, row, column in sphere_cells(spheres, camera, size):
+        centre = spheres.centres[sphere].astype(np.float64)
+        for hit, shift in zip(hits, shifts, strict=True):
+            origins, rays = _unit_rays(camera, size, shift)
+            found = np.isfinite(_distance(centre - origins[row, column], rays[row, column], spheres.radius))
+            hit[row[found], column[found]] = True
+    return hits.mean(axis=0, dtype=np.float32)
 
 
-def _distance(offset: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Along unit directions (n, 3) to spheres at offsets (n, 3); inf where they miss."""
+def _unit_rays(
+    camera: Camera, size: int, shift: tuple[float, float] = (0.0, 0.0)
+) -> tuple[Float[np.ndarray, "G G 3"], Float[np.ndarray, "G G 3"]]:
+    origins, rays = camera.rays(size, shift)
+    return np.broadcast_to(origins, rays.shape), rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+
+
+def _distance(
+    offset: Float[np.ndarray, "n 3"], direction: Float[np.ndarray, "n 3"], radius: float
+) -> Float[np.ndarray, " n"]:
+    """Along unit directions to spheres at offsets; inf where they miss."""
     along = np.sum(offset * direction, axis=-1)
-    half_chord = RADIUS**2 - np.sum(offset**2, axis=-1) + along**2
+    half_chord = radius**2 - np.sum(offset**2, axis=-1) + along**2
     return np.where(half_chord > 0, along - np.sqrt(np.maximum(half_chord, 0)), np.inf)

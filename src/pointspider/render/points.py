@@ -1,56 +1,72 @@
 """The Mitsuba scene of a cloud, built once: its points move and change colour from cloud to cloud."""
 
 import tempfile
+from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
-from pointspider.render.scene import RADIUS, camera, surroundings
+from pointspider.render.scene import Camera, Spheres, surroundings
 
 # A point is a segment whose far end is a smaller sphere inside the near one, so that only one sphere is seen
 # and the shape's second texture coordinate tells which. Embree and OptiX intersect it as the sphere it is.
-FAR_END = np.float32([0, 0, -0.4 * RADIUS, 0.2 * RADIUS])  # offset and radius
+FAR_END = (0.0, 0.0, -0.4, 0.2)  # offset and radius, in radii
 
 
 class PointScene:
-    """The reference's scene with all points in one shape of round line segments.
+    """The scene with all points in one shape of round line segments.
 
     Attributes:
-        size: the picture's grid has size x size cells.
-        scene: the Mitsuba scene; another one whenever the number of points has changed.
-        centres, colours: what it shows, each (N, 3) float32.
+        camera: where it is seen from; change it by `aim`.
+        size: cells per side of the picture's grid.
+        floor: whether there is one.
+        spheres: the cloud that it shows; none at first.
+        scene: the Mitsuba scene; rebuilt whenever the number of points changes.
     """
 
-    def __init__(self, size: int):
-        """A scene without points.
-
-        Args:
-            size: cells per side of the picture's grid.
-        """
+    def __init__(self, camera: Camera, size: int, floor: bool = True) -> None:
+        self.camera = camera
         self.size = size
-        self.scene = None
-        self.centres = self.colours = np.empty((0, 3), np.float32)
+        self.floor = floor
+        self.spheres = Spheres(*np.empty((2, 0, 3), np.float32))
+        self.scene: Any = None
 
-    def show(self, centres: np.ndarray, colours: np.ndarray) -> None:
-        """Make the scene's points those at `centres`, (N, 3), in `colours`, (N, 3)."""
+    def show(self, spheres: Spheres) -> None:
+        """Replace the cloud."""
         import mitsuba as mi
 
-        if len(centres) != len(self.centres):
-            self.scene = self._build(len(centres))
-        self.centres, self.colours = centres, colours
-        near = np.pad(centres, ((0, 0), (0, 1)), constant_values=RADIUS)  # (N, 4)
-        far = near + FAR_END
-        far[:, 3] = FAR_END[3]
+        if len(spheres.centres) != len(self.spheres.centres):
+            self.scene = self._build(len(spheres.centres))
+        self.spheres = spheres
+        near = np.pad(spheres.centres, ((0, 0), (0, 1)), constant_values=spheres.radius)  # (N, 4)
+        far_end = spheres.radius * np.array(FAR_END)
+        far = near + far_end.astype(np.float32)
+        far[:, 3] = far_end[3]
         parameters = mi.traverse(self.scene)
         parameters["points.control_points"] = np.stack([near, far], axis=1).ravel()
-        parameters["points.bsdf.reflectance.data"] = _texture(colours)
+        parameters["points.bsdf.reflectance.data"] = _texture(spheres.colours)
         parameters.update()
 
-    def shape(self, name: str):
-        """The Mitsuba shape of that name: points, floor or light."""
-        return next(shape for shape in self.scene.shapes() if shape.id() == name)
+    def aim(self, camera: Camera) -> None:
+        """Move the camera; of an orthographic one, only direction and scale."""
+        import mitsuba as mi
 
-    def _build(self, count: int):
-        """The scene with `count` points, whose places and colours `show` sets."""
+        rebuild = (camera.orthographic, camera.fov) != (self.camera.orthographic, self.camera.fov)
+        self.camera = camera
+        if self.scene is not None:
+            if rebuild:
+                self.scene = self._build(len(self.spheres.centres))
+                self.show(self.spheres)
+            parameters = mi.traverse(self.scene)
+            parameters["sensor.to_world"] = camera.to_world()
+            parameters.update()
+
+    def shape(self, name: str) -> Any:
+        """Return the Mitsuba shape of that name (points, floor or light), or None."""
+        return next((shape for shape in self.scene.shapes() if shape.id() == name), None)
+
+    def _build(self, count: int) -> Any:
+        """A scene with `count` points, whose places and colours `show` sets."""
         import mitsuba as mi
 
         colours = {
@@ -62,15 +78,15 @@ class PointScene:
             "accel": False,  # graphics hardware bounds a texture's height
             "to_uv": mi.ScalarTransform3f().translate([0, 0.5 / count]),  # to the middle of a point's texel
         }
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:  # the shape's only way in
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:  # the shape reads only files
             file.write("0 0 0 1\n0 0 1 1\n\n" * count)
             file.flush()
             return mi.load_dict(
                 {
                     "type": "scene",
                     "integrator": {"type": "path", "max_depth": -1},
-                    "sensor": camera(self.size, 1, "multijitter", "box"),
-                    **surroundings(),
+                    "sensor": self.camera.sensor(self.size, 1, "multijitter", "box"),
+                    **surroundings(self.floor),
                     "points": {
                         "type": "linearcurve",
                         "filename": file.name,
@@ -80,6 +96,6 @@ class PointScene:
             )
 
 
-def _texture(colours: np.ndarray) -> np.ndarray:
-    """Colours (N, 3) as the rows of a texture (N, 2, 3); Mitsuba wants it two wide."""
+def _texture(colours: Float32[np.ndarray, "N 3"]) -> Float32[np.ndarray, "N 2 3"]:
+    """Colours as the rows of a texture, which Mitsuba requires to be two wide."""
     return np.repeat(colours[:, None], 2, axis=1)

@@ -1,36 +1,43 @@
-"""The fast renderer: draws what `reference.render_reference` draws, sooner.
+"""The fast renderer: draws what `reference.render_reference` draws, in a fraction of the time.
 
-One scene lives in a process, and its buffers are overwritten from cloud to cloud: no shape is built and no
-kernel compiled. A picture is made in four steps:
+A renderer has one scene, and its buffers are overwritten from cloud to cloud: no shape is built and no kernel
+compiled. A picture takes four steps:
 
 1. `mask` finds the cells of a grid over the picture that can be darker than white, about a fifth of them;
 2. these are traced: by a final gather (`gather`), or in Mitsuba's scalar variants, which have no arrays of
-   rays, by its path tracer (`path`);
-3. Open Image Denoise removes what noise is left, guided by albedo and normals;
-4. what is brighter than white is clipped, and the grid reduced to the picture, as one reduces the
-   reference's large picture.
+   rays, by its path tracer (`path_tracer`);
+3. Open Image Denoise removes the remaining noise, guided by albedo and normals;
+4. values above white are clipped, and the grid is reduced to the picture, as the reference's large picture
+   would be. With another camera, background or floor, spheres and shadows are composed first (`layers`).
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Bool, Float, Float32, Num, UInt8
 from PIL import Image
 from tqdm import tqdm
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import write_png
 from pointspider.render.denoiser import denoise
+from pointspider.render.layers import WHITE, bare_floor, compose, finish, pixel_filter, sees_floor
 from pointspider.render.mask import Mask
 from pointspider.render.points import PointScene
-from pointspider.render.scene import place, to_srgb
+from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, place, to_srgb
 
 logger = logging.getLogger(__name__)
 
 BORDER = 8  # white cells around the mask that the denoiser sees
-BARE_FLOOR = np.float32([1.2] * 3 + [1] * 3 + [0, 0, 1])  # radiance, albedo, normal where nothing is traced
+# Radiance, albedo, normal and coverage where nothing is traced.
+BARE_FLOOR = np.array([1.2] * 3 + [1] * 3 + [0, 0, 1] + [0], np.float32)
+NOTHING = np.zeros(10, np.float32)
+NEAR_CLIP = 0.1  # of the camera
+PAPER_CAMERA = Camera()
+FLOORS = ("on", "shadow", "off")
 
 
 @dataclass(frozen=True)
@@ -40,9 +47,9 @@ class Quality:
     Attributes:
         cells_per_pixel, cells_per_picture: per side, of the grid that is traced; at least.
         sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor.
-        cache_rays, near: see `gather.FinalGather`.
+        cache_rays, near: see `gather.tracer.FinalGather`.
         denoiser: Open Image Denoise's quality.
-        pixel_filter: whether pixels have the reference's Gaussian filter; reducing a picture hides it.
+        pixel_filter: whether to apply the reference's Gaussian pixel filter; reducing a picture hides it.
     """
 
     cells_per_pixel: int
@@ -83,23 +90,43 @@ QUALITIES = {
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """What a picture depends on besides its cloud.
+    """What a picture depends on besides its cloud. The defaults of all but resolution are the paper's look.
 
     Attributes:
         resolution: width and height H = W in pixels.
         quality: of QUALITIES.
         seed: of the Monte-Carlo samples; the same for every cloud.
+        camera: where the picture is taken from.
+        background: sRGB from 0 to 1, or None for transparent. A floor that is "on" hides it.
+        floor: "on" (opaque and white), "shadow" (only its shadows are seen) or "off".
+        layers: compose the picture of layers even where the paper's look needs none, as for frames of a movie
+            that must not differ.
     """
 
     resolution: int
     quality: str = "clip"
     seed: int = 0
+    camera: Camera = PAPER_CAMERA
+    background: tuple[float, float, float] | None = WHITE
+    floor: str = "on"
+    layers: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.resolution < 1:
             raise InputError(f"render.resolution: is {self.resolution}, must be 1 or more.")
         if self.quality not in QUALITIES:
             raise InputError(f"render.quality: is '{self.quality}', must be one of {', '.join(QUALITIES)}.")
+        if self.floor not in FLOORS:
+            raise InputError(f"floor: is '{self.floor}', must be one of {', '.join(FLOORS)}.")
+        if self.floor != "off" and self.camera.origin[2] <= FLOOR_HEIGHT:
+            raise InputError("camera: elevation: the floor hides the cloud from below; switch the floor off.")
+
+    @property
+    def in_layers(self) -> bool:
+        """Whether spheres and shadows are composed; the paper's look is rendered as one."""
+        default = RenderSettings(self.resolution)
+        looks = [(each.camera, each.background, each.floor) for each in (self, default)]
+        return self.layers or looks[0] != looks[1]
 
     @property
     def cells_per_pixel(self) -> int:
@@ -114,35 +141,38 @@ class RenderSettings:
 
 
 class Renderer:
-    """Renders clouds in the variant that is active (`variants.activate`).
+    """Renders clouds in the active variant (`backends.activate`).
 
     The same cloud and settings give the same bytes in a given variant, whatever was rendered before and with
-    any number of threads. The scene is built anew only when the number of points changes.
+    any number of threads. The scene is rebuilt only when the number of points changes.
     """
 
-    def __init__(self, settings: RenderSettings):
+    def __init__(self, settings: RenderSettings) -> None:
         import mitsuba as mi
 
         self.settings = settings
         quality = self._quality = QUALITIES[settings.quality]
         self._size = settings.cells_per_pixel * settings.resolution  # G
-        self._mask = Mask(self._size)
-        self._points = PointScene(self._size)
+        floor = settings.floor != "off"
+        self._mask = Mask(settings.camera, self._size, floor)
+        self._points = PointScene(settings.camera, self._size, floor)
         self._gather = None
         if not mi.variant().startswith("scalar"):
-            from pointspider.render.gather.gather import FinalGather
+            from pointspider.render.gather.tracer import FinalGather
 
             self._gather = FinalGather(self._points, quality.near, quality.cache_rays, settings.seed)
 
-    def render(self, points: np.ndarray, colours: np.ndarray | None = None) -> np.ndarray:
-        """Render clouds.
+    def render(
+        self, points: Num[np.ndarray, "B N 3"], colours: Float[np.ndarray, "*B_N 3"] | None = None
+    ) -> UInt8[np.ndarray, "B H W C"]:
+        """Render clouds; see `scene.place`.
 
         Args:
-            points: (B, N, 3), y up; any real or integer type and any scale.
-            colours: linear RGB from 0 to 1, (3,) of all points or (B, N, 3) of each; None: by position.
+            points: any real or integer type and any scale.
+            colours: linear RGB from 0 to 1, (3,) of all points or (B, N, 3) of each; by default by position.
 
         Returns:
-            (B, H, W, 3) uint8, sRGB.
+            sRGB, or sRGB with straight alpha if the background is transparent.
 
         Raises:
             InputError: another shape, or a cloud cannot be drawn; see `scene.place`.
@@ -150,70 +180,87 @@ class Renderer:
         points = np.asarray(points)
         if points.ndim != 3 or len(points) == 0:
             raise InputError(f"clouds are (B, N, 3) numbers with B >= 1, not {points.shape}.")
-        if colours is None or np.ndim(colours) == 1:
-            colours = [colours] * len(points)
-        if len(colours) != len(points):
-            raise InputError(f"{len(points)} clouds need as many sets of colours, not {len(colours)}.")
-        return np.stack([self._render_one(*cloud) for cloud in zip(points, colours, strict=True)])
+        each = [None if colours is None else np.asarray(colours)] * len(points)
+        if colours is not None and np.ndim(colours) == 3:
+            each = list(colours)
+        if len(each) != len(points):
+            raise InputError(f"{len(points)} clouds need as many sets of colours, not {len(each)}.")
+        return np.stack([self.draw(place(*cloud)) for cloud in zip(points, each, strict=True)])
 
-    def _render_one(self, points: np.ndarray, colours: np.ndarray | None) -> np.ndarray:
-        """Points (N, 3) and their colours to (H, W, 3) uint8."""
-        centres, colours = place(points, colours)
-        self._points.show(centres, colours)
-        discs, shadows = self._mask(centres)  # (G, G)
+    def draw(self, spheres: Spheres) -> UInt8[np.ndarray, "H W C"]:
+        """Render a placed cloud.
+
+        Raises:
+            InputError: the camera is inside the cloud.
+        """
+        *_, depth = self.settings.camera.project(spheres.centres)
+        if depth.min() < NEAR_CLIP + spheres.radius:
+            raise InputError("camera: distance: the camera is inside the cloud; increase the distance.")
+        self._points.show(spheres)
+        discs, shadows = self._mask(spheres)  # (G, G)
         traced = discs | shadows
+        if not discs.any():
+            return self._empty()
         window = _window(traced, BORDER)
         features = self._trace(discs, traced)[window]
-        linear = self._denoise(np.where(traced[window][..., None], features, BARE_FLOOR))
+        bare = BARE_FLOOR if self._points.floor else NOTHING
+        features = np.where(traced[window][..., None], features, bare)
+        radiance, albedo, normal, coverage = np.split(features, [3, 6, 9], axis=-1)
+        linear = denoise(radiance, albedo.clip(0, 1), normal, self._quality.denoiser)
+        if self.settings.in_layers:
+            return self._compose(linear, coverage, window)
         if self._quality.pixel_filter:
-            linear = _filter(linear)
+            linear = pixel_filter(linear)
         picture = np.full((self._size, self._size, 3), 255, np.uint8)
         picture[window] = np.where(traced[window][..., None], to_srgb(linear), 255)
         side = self.settings.resolution
         return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
 
-    def _trace(self, discs: np.ndarray, traced: np.ndarray) -> np.ndarray:
-        """Radiance, albedo and normal of cells, (G, G, 9) float32; only those that are `traced` count."""
+    def _trace(
+        self, discs: Bool[np.ndarray, "G G"], traced: Bool[np.ndarray, "G G"]
+    ) -> Float32[np.ndarray, "G G 10"]:
+        """Radiance, albedo, normal and coverage of the traced cells; zero elsewhere."""
         if self._gather is None:
             from pointspider.render.path_tracer import trace
 
-            return trace(self._points, traced, self._quality.sphere_samples, self.settings.seed)
+            count, layers = self._quality.sphere_samples, self.settings.in_layers
+            return trace(self._points, traced, count, self.settings.seed, layers)
         spheres, floor = np.flatnonzero(discs), np.flatnonzero(traced & ~discs)
         cells = np.concatenate([spheres, floor])
         samples = np.repeat(
             [self._quality.sphere_samples, self._quality.floor_samples], [len(spheres), len(floor)]
         )
         self._gather.prepare(spheres)
-        features = np.zeros((traced.size, 9), np.float32)
+        features = np.zeros((traced.size, 10), np.float32)
         features[cells] = self._gather.trace(cells, samples)
-        return features.reshape(*traced.shape, 9)
+        return features.reshape(*traced.shape, 10)
 
-    def _denoise(self, features: np.ndarray) -> np.ndarray:
-        """(h, w, 9) radiance, albedo and normal to radiance (h, w, 3), float32."""
-        radiance, albedo, normal = np.split(features, 3, axis=-1)
-        return denoise(radiance, albedo.clip(0, 1), normal, self._quality.denoiser)
+    def _compose(
+        self,
+        linear: Float32[np.ndarray, "h w 3"],
+        coverage: Float32[np.ndarray, "h w 1"],
+        window: tuple[slice, slice],
+    ) -> UInt8[np.ndarray, "H W C"]:
+        """Put spheres over shadows over the background."""
+        settings = self.settings
+        rows, columns = window
+        layers = np.zeros((self._size, self._size, 4), np.float32)  # premultiplied sRGB and alpha
+        floor = "off" if settings.floor == "off" else settings.floor
+        if floor == "on":
+            layers[sees_floor(settings.camera, self._size)] = 1
+        bare = bare_floor(settings.camera, self._size, window) if floor != "off" else None
+        layers[rows, columns] = compose(linear, coverage, bare, layers[rows, columns], floor == "on")
+        if self._quality.pixel_filter:
+            layers = pixel_filter(layers)
+        return finish(layers, settings.resolution, settings.background)
 
-
-def render_class(
-    renderer: Renderer, clouds: Mapping[object, tuple[list[str], list[np.ndarray]]], directory: str | Path
-) -> None:
-    """Render every cloud of one class to `<directory>/<variant>/<object>.png`.
-
-    Args:
-        renderer: renders them.
-        clouds: variant to (cloud ids "<class>/<variant>/<object>", their points, (n, N, 3)).
-        directory: that of the class.
-
-    Raises:
-        InputError: a cloud cannot be drawn; names it.
-    """
-    rows = [row for ids, points in clouds.values() for row in zip(ids, points, strict=True)]
-    below = Path(directory)
-    write_renders(
-        renderer,
-        [(cloud_id, points, below / f"{cloud_id.split('/', 1)[1]}.png") for cloud_id, points in rows],
-        len(rows),
-    )
+    def _empty(self) -> UInt8[np.ndarray, "H W C"]:
+        """The picture of what is outside of the camera's view."""
+        side = self.settings.resolution
+        layers = np.zeros((side, side, 4), np.float32)
+        if self.settings.floor == "on":
+            layers[sees_floor(self.settings.camera, side)] = 1
+        return finish(layers, side, self.settings.background)
 
 
 def write_renders(renderer: Renderer, clouds: Iterable[tuple[str, np.ndarray, Path]], count: int) -> None:
@@ -241,20 +288,11 @@ def write_renders(renderer: Renderer, clouds: Iterable[tuple[str, np.ndarray, Pa
             write_png(path, image)
 
 
-def _filter(cells: np.ndarray) -> np.ndarray:
-    """Means over the squares of cells (h, w, 3) to means under the reference's Gaussian pixel filter.
-
-    A square has variance 1/12 in cells and the filter 1/4: three taps with 1/12 at the sides add 1/6.
-    """
-    padded = np.pad(cells, ((1, 1), (1, 1), (0, 0)), mode="edge")
-    rows = (padded[:-2] + 10 * padded[1:-1] + padded[2:]) / 12
-    return (rows[:, :-2] + 10 * rows[:, 1:-1] + rows[:, 2:]) / 12
-
-
 def _window(mask: np.ndarray, border: int) -> tuple[slice, slice]:
     """The rows and columns of `mask` that hold anything, and `border` more where there are."""
-    spans = []
-    for axis in (1, 0):
-        filled = np.flatnonzero(mask.any(axis=axis))
-        spans.append(slice(max(0, int(filled[0]) - border), int(filled[-1]) + 1 + border))
-    return tuple(slice(span.start, min(span.stop, len(mask))) for span in spans)
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)).tolist() for axis in (1, 0))
+    row_span, column_span = (
+        slice(max(0, filled[0] - border), min(filled[-1] + 1 + border, len(mask)))
+        for filled in (rows, columns)
+    )
+    return row_span, column_span

@@ -7,14 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pointspider.core.errors import InputError
-from pointspider.render.scene import (
-    CAMERA_ORIGIN,
-    FIELD_OF_VIEW,
-    RADIUS,
-    axes_towards_scene,
-    place,
-    to_srgb,
-)
+from pointspider.render.scene import Camera, place, to_srgb
 from pointspider.study.plots.style import GREY, footnote, styled, wrap
 
 CELL, GAP = 1.3, 0.08  # inches: side of a picture, space between pictures
@@ -99,12 +92,10 @@ def _project(points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         xy (N, 2) in the part of the picture that a cloud can reach, whose edges are at -1 and 1; radius (N,)
         of a point's sphere, same unit; colour (N, 3) sRGB in [0, 1], without the scene's light.
     """
-    centres, colours = place(points)
-    right, up, forward = axes_towards_scene(CAMERA_ORIGIN)
-    seen = centres - CAMERA_ORIGIN
-    depth = seen @ forward
-    half_picture = depth * np.tan(np.radians(FIELD_OF_VIEW / 2))
-    xy = np.stack([seen @ right, seen @ up], 1) / half_picture[:, None]
+    spheres = place(points)
+    places, half_picture, depth = Camera().project(spheres.centres)
+    xy = (2 * places - 1) * [1, -1]
     order = np.argsort(-depth, kind="stable")
     # The corners of the largest box fall on |x| <= 0.74 and -0.64 <= y <= 0.94 of the picture.
-    return (xy[order] - [0, 0.15]) / 0.83, RADIUS / half_picture[order] / 0.83, to_srgb(colours[order]) / 255
+    radius = spheres.radius / half_picture[order]
+    return (xy[order] - [0, 0.15]) / 0.83, radius / 0.83, to_srgb(spheres.colours[order]) / 255
