@@ -47,7 +47,7 @@ def picture_of(figure) -> np.ndarray:
 activate(choose(), threads=2)
 source = ProceduralSource(seed=1, evaluation_objects=1, encoder_objects=0, classes=list(SHOWN))
 clouds = {name: source.load(name, ["0000"])[0][0][:1024] for name in SHOWN}
-renders = Renderer(RenderSettings(224, 128)).render(np.stack(list(clouds.values())))
+renders = Renderer(RenderSettings(224)).render(np.stack(list(clouds.values())))
 scatter = picture_of(cloud_sheet({" ": clouds["chair"]}, 1, "embedded"))
 side = scatter.shape[1]
 
