@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock
+.PHONY: tables test lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -23,6 +23,10 @@ sync: $(INSTALLED)
 	dvc pull
 	test "$$(dvc status --json)" = "{}" || { dvc status; exit 1; }
 	snakemake --touch --forceall --cores 1
+
+# The JSON schema and the reference page of the parameters, from their models.
+schema: $(INSTALLED)
+	python -m pointspider.study.config
 
 # How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
 bench-data: $(INSTALLED)

@@ -1,11 +1,12 @@
-# PointSpider: from nothing to Tables I-III.
+# Regenerate Tables I-III of the paper.
 #
 #   snakemake --cores all                         the preset of params.yaml
 #   snakemake --cores all --config preset=paper   the paper
 #
-# The graph: data -> render -> encoders -> embed -> map -> tables, one file of rules for each phase below
-# workflow/rules/. Every phase has a target rule of its own (data, render, speed, encoders, embed, map, tables,
-# select), which dvc.yaml calls.
+# INPUTS    params.yaml, data/sources.csv
+# OUTPUTS   results/<preset>/{tables,plots,sheets,speed}/, results/<preset>/metrics.json
+# STEPS     data -> render -> encoders -> embed -> map -> tables: a file of rules for each phase in workflow/rules/.
+#           Each phase has a target rule (data, render, speed, encoders, embed, map, tables, select) for dvc.yaml.
 
 from snakemake.utils import min_version
 
@@ -25,7 +26,8 @@ rule all:
     input:
         f"{RESULTS}/tables/summary.md",
         f"{RESULTS}/metrics.json",
-        # A new clone holds tables that were made elsewhere. These it does not hold, so there all is made anew.
+        f"{RESULTS}/speed/table1.csv",
+        # A new clone contains the tables. It does not contain these, so that a run there makes everything again.
         expand(f"{RESULTS}/mappers/{{split}}/{{norm}}/runs.json", split=SPLITS, norm=NORMS),
 
 

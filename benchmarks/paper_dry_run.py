@@ -11,7 +11,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
-import yaml
 from huggingface_hub.constants import HF_HUB_CACHE
 
 from pointspider.clouds.names import MODELNET40_CLASSES, variants
@@ -20,7 +19,7 @@ from pointspider.clouds.sources.procedural.source import ProceduralSource
 from pointspider.encoders.images.hub import WEIGHTS
 from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer, RenderSettings
-from pointspider.study.config import locate, resolve
+from pointspider.study.config import load
 from pointspider.study.remote import Remote, read_remotes
 from pointspider.training.device import pick_device
 
@@ -42,9 +41,8 @@ TRAINING = 3
 
 
 def main() -> None:
-    config = yaml.safe_load((ROOT / "params.yaml").read_text()) | {"preset": "paper"}
     remotes = read_remotes(ROOT / "data/sources.csv")
-    params = locate(resolve(config, ROOT / "workflow/schemas/params.schema.yaml"), remotes)
+    params = load([ROOT / "params.yaml"], {"preset": "paper"}, remotes).model_dump()
     print_downloads(params, remotes)
     print_jobs()
     print_hours(params)

@@ -1,22 +1,28 @@
-"""Shared fixtures: the repository's parameters, and a tiny project on which the workflow really runs."""
+"""Fixtures of all tests: the repository, its parameters, and a small project on which the workflow runs."""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
-SCHEMA = ROOT / "workflow/schemas/params.schema.yaml"
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
 
 
 @pytest.fixture
 def params() -> dict:
-    """The repository's params.yaml, unresolved; free to be changed."""
-    return yaml.safe_load((ROOT / "params.yaml").read_text())
+    """A copy of the content of params.yaml."""
+    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -28,22 +34,36 @@ def machine_cache(tmp_path_factory) -> Path:
 
 
 class Project:
-    """A git checkout of the working tree in a directory of its own, with a preset that runs in seconds."""
+    """A git checkout of the working tree, with a preset that runs in seconds."""
 
     def __init__(self, directory: Path):
         self.directory = directory
+
+    @classmethod
+    def create(cls, directory: Path) -> "Project":
+        """Copy the working tree into an empty directory."""
         listing = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-            cwd=ROOT, check=True, capture_output=True, text=True,
-        ).stdout  # fmt: skip
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
         for name in filter(None, listing.split("\0")):
             if (ROOT / name).is_file() and not name.startswith(("results/", "dvc.lock", "tests/")):
                 (directory / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, directory / name)
-        self.change(TINY)
-        self.run("git", "init", "--quiet")
-        self.run("git", "config", "user.name", "test")
-        self.run("git", "config", "user.email", "test@localhost")
+        project = cls(directory)
+        project.change(TINY)
+        project.run("git", "init", "--quiet")
+        project.run("git", "config", "user.name", "test")
+        project.run("git", "config", "user.email", "test@localhost")
+        return project
+
+    def copy(self, directory: Path) -> "Project":
+        """Copy the project with its results into a directory that does not exist."""
+        shutil.copytree(self.directory, directory, symlinks=True)  # keeps modification times
+        return Project(directory)
 
     def change(self, values: dict) -> None:
         """Set dotted keys of params.yaml."""
@@ -57,28 +77,43 @@ class Project:
             node[last] = value
         path.write_text(yaml.safe_dump(params, sort_keys=False))
 
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text in a file; its modification time becomes newer than every result's."""
+        path = self.directory / name
+        text = path.read_text()
+        assert old in text, f"{name} has no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
     def commit(self) -> None:
         self.run("git", "add", "--all")
         self.run("git", "commit", "--quiet", "--message", "state")
 
     @property
     def environment(self) -> dict[str, str]:
-        """This process's, with the virtual environment's programs first."""
+        """The environment of this process, with the programs of the virtual environment first."""
         return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
     def start(self, *command: str) -> subprocess.Popen:
-        """Start a command in the project, in a process group of its own, and leave it running."""
+        """Start a command in the project, in a new process group."""
         return subprocess.Popen(
-            command, cwd=self.directory, env=self.environment, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            command,
+            cwd=self.directory,
+            env=self.environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
 
     def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
         """Run a command in the project."""
         result = subprocess.run(
-            command, cwd=self.directory, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            command,
+            cwd=self.directory,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             env=self.environment,
-        )  # fmt: skip
+        )
         if check and result.returncode:
             raise AssertionError(
                 f"{' '.join(command)} exited with {result.returncode}:\n{result.stdout[-6000:]}"
@@ -88,8 +123,17 @@ class Project:
     def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
         return self.run("snakemake", "--cores", "2", *arguments, check=check)
 
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """{rule: number of jobs} that Snakemake would run, without target rules."""
+        output = self.snakemake("--dry-run", *arguments).stdout
+        if "Nothing to be done" in output:
+            return {}
+        table = output.rpartition("Job stats:")[2].split("\n\n")[0].splitlines()[3:]
+        counts = {line.split()[0]: int(line.split()[1]) for line in table}
+        return {rule: count for rule, count in counts.items() if rule not in ("total", "all")}
 
-#: The embedded preset, shrunk until the whole workflow takes well under a minute.
+
+#: The embedded preset, reduced until the workflow takes less than a minute.
 TINY = {
     "clouds.corruptions": ["uniform", "occlusion"],
     "clouds.severities": [1, 5],
@@ -111,15 +155,28 @@ TINY = {
 
 
 @pytest.fixture(scope="session")
+def make_project() -> Callable[[Path], Project]:
+    """A function that creates a small project in an empty directory."""
+    return Project.create
+
+
+@pytest.fixture(scope="session")
 def finished_project(tmp_path_factory) -> Project:
-    """A tiny project on which `snakemake` has run to the end and whose results are committed."""
-    project = Project(tmp_path_factory.mktemp("project"))
+    """A small project on which `snakemake` has run, with its results committed; not to be changed."""
+    project = Project.create(tmp_path_factory.mktemp("project"))
     project.commit()
     project.snakemake()
+    project.commit()
     return project
 
 
 @pytest.fixture
+def finished_copy(finished_project, tmp_path) -> Project:
+    """A copy of the finished project, which a test may change."""
+    return finished_project.copy(tmp_path / "project")
+
+
+@pytest.fixture
 def project(tmp_path) -> Project:
-    """A tiny project in which nothing has run yet."""
-    return Project(tmp_path)
+    """A small project in which nothing has run."""
+    return Project.create(tmp_path)

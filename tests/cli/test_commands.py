@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT, SCHEMA
+from conftest import ROOT
 
 from pointspider.cli.main import main, open_collection
 from pointspider.core.errors import InputError
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.workflow
 
 
 def params_of(project_path):
-    return load([project_path / "params.yaml"], SCHEMA)
+    return load([project_path / "params.yaml"]).model_dump()
 
 
 @pytest.fixture

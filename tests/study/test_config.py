@@ -1,138 +1,221 @@
-"""params.yaml: resolution of presets and the errors of bad ones."""
+"""params.yaml: the merge of files and presets, typed parameters, and the errors of bad ones."""
 
-import jsonschema
+import copy
+from pathlib import Path
+
 import pytest
-import yaml
-from conftest import ROOT, SCHEMA
 
 from pointspider.core.errors import InputError
-from pointspider.study.config import load, locate, resolve
+from pointspider.study.config import Params, load, resolve
+from pointspider.study.config.reference import generate, parameters
 from pointspider.study.remote import read_remotes
 
 
-def test_both_presets_of_the_repository_are_valid(params):
-    embedded = load([ROOT / "params.yaml"], SCHEMA)
-    paper = resolve({**params, "preset": "paper"}, SCHEMA)
-    assert embedded["clouds"]["source"] == "procedural"
-    assert paper["alignment"]["split"] == {"train": 2048, "test": 420}
-    assert len(paper["clouds"]["corruptions"]) * len(paper["clouds"]["severities"]) == 55
-    assert "presets" not in embedded
+def resolved(params: dict, **options) -> Params:
+    return resolve([("params.yaml", params)], **options)
 
 
-def test_every_key_of_the_schema_is_described():
-    schema = yaml.safe_load(SCHEMA.read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-
-    described = []
-
-    def visit(node, path):
-        for name, child in node.get("properties", {}).items():
-            target = schema["$defs"][child["$ref"].rpartition("/")[2]] if "$ref" in child else child
-            assert child.get("description") or target.get("description"), ".".join((*path, name))
-            described.append(".".join((*path, name)))
-            if child.get("type") == "object":
-                assert "additionalProperties" in child, ".".join((*path, name))
-                visit(child, (*path, name))
-                if isinstance(child["additionalProperties"], dict):
-                    visit(child["additionalProperties"], (*path, name, "*"))
-
-    visit(schema, ())
-    assert {"seeds.render", "encoders.images.*.patch", "mapper.learning_rate"} <= set(described)
+def test_both_presets_of_the_repository_are_valid(root):
+    embedded = load([root / "params.yaml"])
+    paper = load([root / "params.yaml"], {"preset": "paper"})
+    assert embedded.clouds.source == "procedural"
+    assert (paper.alignment.split.train, paper.alignment.split.test) == (2048, 420)
+    assert len(paper.clouds.corruptions) * len(paper.clouds.severities) == 55
 
 
-def test_further_files_are_merged_over_the_first():
-    folder = load([ROOT / "params.yaml", ROOT / "docs/folder.yaml"], SCHEMA)
-    assert (folder["preset"], folder["clouds"]["source"]) == ("folder", "folder")
-    assert folder["clouds"]["points"] == 1024  # of params.yaml
-    assert "occlusion" not in folder["clouds"]["corruptions"]  # a list is replaced, not merged
+def test_the_schema_and_the_reference_page_are_up_to_date(root):
+    for path, content in generate(root).items():
+        assert (root / path).read_text() == content, f"{path}: run `make schema`"
 
 
-def test_resolving_does_not_change_its_argument(params):
-    before = yaml.safe_dump(params)
-    resolve(params, SCHEMA)
-    assert yaml.safe_dump(params) == before
+def test_every_parameter_has_a_type_and_a_meaning():
+    found = {parameter.key: parameter for parameter in parameters()}
+    assert all(parameter.type and parameter.meaning for parameter in found.values())
+    assert found["mapper.base_width"].type == "integer ≥ 1, null"
+    assert found["render.quality"].type == "`clip`, `reference`"
+    assert {"seeds.render", "encoders.images.*.patch", "clouds.directory"} <= set(found)
+
+
+def test_files_are_merged_in_order(root):
+    folder = load([root / "params.yaml", root / "docs/folder.yaml"], {"seeds": {"render": 9}})
+    assert (folder.preset, folder.clouds.source) == ("folder", "folder")
+    assert folder.clouds.points == 1024  # of params.yaml
+    assert "occlusion" not in folder.clouds.corruptions  # a list is replaced, not merged
+    assert (folder.seeds.render, folder.seeds.test) == (9, 7)
+
+
+def test_null_removes_a_mapping_and_is_a_value_elsewhere(root):
+    images = {"tiny-clip-patch16": None}
+    changes = {"presets": {"embedded": {"encoders": {"images": images}, "mapper": {"batch_size": None}}}}
+    params = load([root / "params.yaml"], changes)
+    assert list(params.encoders.images) == ["tiny-clip-patch8"]
+    assert params.mapper.batch_size is None
+
+
+def test_a_checkpoint_is_selected_by_one_line(root):
+    points = {"checkpoint": "modelnet40_c_pointnet"}
+    changes = {"preset": "paper", "presets": {"paper": {"encoders": {"points": points}}}}
+    remotes = read_remotes(root / "data/sources.csv")
+    assert (
+        load([root / "params.yaml"], changes, remotes).encoders.points.checkpoint == "modelnet40_c_pointnet"
+    )
+
+
+def test_the_arguments_are_not_changed(params):
+    before = copy.deepcopy(params)
+    resolve([("params.yaml", params), ("--config", {"clouds": {"severities": [1]}})])
+    assert params == before
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("key", "value", "message"),
     [
-        (lambda p: p["mapper"].update(epohcs=3), r"mapper\.epohcs: unknown key; did you mean 'epochs'"),
-        (lambda p: p.update(colour=1), r"colour: unknown key"),
+        ("mapper.epohcs", 3, r"mapper\.epohcs: unknown key; did you mean 'epochs'\?"),
+        ("wavelength", 1, r"wavelength: unknown key; known keys: alignment, "),
         (
-            lambda p: p["presets"]["paper"]["render"].update(qualty="clip"),
+            "presets.paper.render.qualty",
+            "clip",
             r"presets\.paper\.render\.qualty: unknown key; did you mean 'quality'",
         ),
-        (lambda p: p["presets"]["paper"]["mapper"].pop("epochs"), r"mapper\.epochs: missing"),
-        (lambda p: p["mapper"].update(norm="batch"), r"mapper\.norm: 'batch' is not one of"),
-        (lambda p: p["mapper"].update(learning_rate="fast"), r"mapper\.learning_rate: 'fast' is not of type"),
-        (lambda p: p["clouds"].update(severities=[0]), r"clouds\.severities\.0: 0 is not one of"),
+        ("presets.paper.mapper.epochs", ..., r"mapper\.epochs: missing\."),
+        ("presets.paper.clouds.source", ..., r"clouds\.source: missing\."),
+        ("presets.paper.clouds.source", "web", r"paper\.clouds\.source: is 'web'; should be 'procedural', "),
+        ("presets.paper.clouds.classes", 3, r"classes: is 3; should be 'all' or should be a valid list"),
+        ("mapper.norm", "batch", r"mapper\.norm: is 'batch'; should be 'none', 'layer' or 'response'"),
+        ("mapper.learning_rate", "fast", r"mapper\.learning_rate: is 'fast'; should be a valid number"),
+        ("mapper.learning_rate", "1e-3", r"mapper\.learning_rate: is '1e-3'; should be a valid number"),
+        ("mapper.response_size", True, r"mapper\.response_size: is True; should be a valid integer"),
+        ("clouds.severities", [0], r"clouds\.severities\.0: is 0; should be greater than or equal to 1"),
+        ("clouds.severities", [1, 1], r"clouds\.severities: is \[1, 1\]; contains an item twice"),
         (
-            lambda p: p["mapper"].update(epochs=3),
-            r"mapper\.epochs stands both at the top level and in presets",
+            "clouds.corruptions",
+            ["unform"],
+            r"clouds\.corruptions\.0: is 'unform'; should be one of uniform, ",
         ),
         (
-            lambda p: p.update(preset="quick"),
-            r"preset: 'quick' does not exist; choose one of \['embedded', 'paper'\]",
+            "mapper.epochs",
+            3,
+            r"presets\.embedded\.mapper\.epochs: is also at the top level \(params\.yaml\)",
         ),
-        (lambda p: p["zero_shot"].update(prompt="A model"), r"zero_shot\.prompt: 'A model' does not match"),
-        (lambda p: p["zero_shot"].update(top=[3]), r"zero_shot\.top: must hold 1"),
+        ("preset", "quick", r"preset: 'quick' does not exist; choose one of \['embedded', 'paper'\]"),
+        ("presets", None, r"preset: 'embedded' does not exist; choose one of \[\]"),
+        ("zero_shot.prompt", "A model", r"zero_shot\.prompt: is 'A model'; should match pattern"),
+        ("zero_shot.top", [3], r"zero_shot\.top: must contain 1"),
         (
-            lambda p: p["presets"]["embedded"]["alignment"]["image_embedding"].update(model="clip"),
-            r"alignment\.image_embedding\.model: 'clip' is none of encoders\.images: tiny-clip-patch8",
+            "presets.embedded.alignment.image_embedding.model",
+            "clip",
+            r"alignment\.image_embedding\.model: 'clip' is not in encoders\.images: tiny-clip-patch8",
         ),
         (
-            lambda p: p["presets"]["embedded"]["clouds"].update(encoder_objects=0),
+            "presets.embedded.clouds.encoder_objects",
+            0,
             r"presets\.embedded\.clouds\.encoder_objects: is 0, but encoders that are trained need",
         ),
         (
-            lambda p: p["presets"]["embedded"]["encoders"]["images"]["tiny-clip-patch8"].update(patch=7),
+            "presets.embedded.encoders.images.tiny-clip-patch8.patch",
+            7,
             r"tiny-clip-patch8\.patch: 7 does not divide render\.resolution, 64",
         ),
         (
-            lambda p: p["presets"]["paper"]["encoders"]["images"].update(
-                pointnet={"backend": "open_clip", "weights": "a/b"}
-            ),
-            r"encoders\.images: 'pointnet' is the point encoder's name already",
+            "presets.paper.encoders.images.pointnet",
+            {"backend": "open_clip", "weights": "a/b"},
+            r"encoders\.images: 'pointnet' is the name of the point encoder",
         ),
         (
-            lambda p: p["presets"]["embedded"]["encoders"]["images"]["tiny-clip-patch8"].update(width=100),
-            r"tiny-clip-patch8\.width: 100 is not a multiple of 32",
+            "presets.embedded.encoders.images.tiny-clip-patch8.width",
+            100,
+            r"tiny-clip-patch8\.width: is 100; should be a multiple of 32",
         ),
+        ("presets.embedded.encoders.points.epochs", ..., r"encoders\.points\.epochs: missing"),
         (
-            lambda p: p["presets"]["embedded"]["encoders"]["points"].pop("epochs"),
-            r"encoders\.points\.epochs: missing",
-        ),
-        (
-            lambda p: (p.update(preset="paper"), p["alignment"].update(clouds="all")),
-            r"mapper\.batch_size: null .* give a number",
+            "presets.embedded.clouds.evaluation_objects",
+            None,
+            r"evaluation_objects: is None; should be a valid",
         ),
     ],
 )
-def test_a_bad_parameter_is_refused_with_its_path(params, change, message):
-    change(params)
-    with pytest.raises(InputError, match=message):
-        resolve(params, SCHEMA)
+def test_a_bad_parameter_is_an_error_of_one_line_with_its_path(params, key, value, message):
+    *parents, last = key.split(".")
+    node = params
+    for parent in parents:
+        node = node[parent]
+    if value is ...:
+        del node[last]
+    else:
+        node[last] = value
+    with pytest.raises(InputError, match=f"^params\\.yaml: .*{message}") as caught:
+        resolved(params)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_step_over_every_cloud_of_every_object_is_an_error(params):
+    params["preset"] = "paper"
+    params["alignment"]["clouds"] = "all"
+    with pytest.raises(InputError, match=r"presets\.paper\.mapper\.batch_size: is null, .* give a number"):
+        resolved(params)
+
+
+def test_an_error_names_the_file_of_the_value(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("mapper: {norm: batch}\npresets: {paper: {mapper: {epochs: many}}}\n")
+    with pytest.raises(InputError, match=r"^mine\.yaml: mapper\.norm: is 'batch'"):
+        load([root / "params.yaml", "mine.yaml"])
+    with pytest.raises(InputError, match=r"^mine\.yaml: presets\.paper\.mapper\.epochs: is 'many'"):
+        load([root / "params.yaml", "mine.yaml"], {"mapper": {"norm": "none"}})
+    with pytest.raises(InputError, match=r"^--config: mapper\.norm: is 'x'"):
+        load([root / "params.yaml", "mine.yaml"], {"mapper": {"norm": "x"}})
+    Path("preset.yaml").write_text("preset: mine\npresets: {mine: {mapper: {epochs: 3}}}\n")
+    with pytest.raises(InputError, match=r"^preset\.yaml: clouds\.source: missing"):
+        load([root / "params.yaml", "preset.yaml"])
+
+
+@pytest.mark.parametrize("content", ["a: [1,", "", "- a\n- b\n", "text"])
+def test_a_broken_file_is_named(root, tmp_path, content):
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(
+        InputError, match=r"mine\.yaml: (cannot be read as YAML|is not a YAML mapping)"
+    ) as caught:
+        load([root / "params.yaml", path])
+    assert "\n" not in str(caught.value)
 
 
 @pytest.fixture
 def paper(params, tmp_path, monkeypatch) -> dict:
-    """The preset `paper` on a machine that holds nothing."""
+    """The configuration with preset `paper`, on a machine without data."""
     monkeypatch.chdir(tmp_path)
-    return resolve({**params, "preset": "paper"}, SCHEMA)
+    return params | {"preset": "paper"}
 
 
-REMOTES = read_remotes(ROOT / "data/sources.csv")
+@pytest.fixture(scope="module")
+def remotes(root):
+    return read_remotes(root / "data/sources.csv")
 
 
-def test_what_is_fetched_is_found_however_its_path_is_written(paper):
-    assert locate(paper, REMOTES) == paper
-    paper["clouds"]["directory"] = "./data//modelnet40_c/"
-    paper["encoders"]["points"]["directory"] = "data/modelnet40_ply_hdf5_2048/"
-    located = locate(paper, REMOTES)
-    assert located["clouds"]["directory"] == "data/modelnet40_c"
-    assert located["encoders"]["points"]["directory"] == "data/modelnet40_ply_hdf5_2048"
-    generate = {**paper, "clouds": {**paper["clouds"], "source": "generate", "directory": "data/"}}
-    assert locate(generate, REMOTES)["clouds"]["directory"] == "data"
+def change(params: dict, keys: str, value: object) -> None:
+    *parents, key = keys.split(".")
+    section = params["presets"]["paper"]
+    for parent in parents:
+        section = section[parent]
+    section[key] = value
+
+
+def test_paths_are_normalised(paper, remotes):
+    change(paper, "clouds.directory", "./data//modelnet40_c/")
+    change(paper, "encoders.points.directory", "data/modelnet40_ply_hdf5_2048/")
+    params = resolved(paper, remotes=remotes)
+    assert params.clouds.directory == "data/modelnet40_c"
+    assert params.encoders.points.directory == "data/modelnet40_ply_hdf5_2048"
+    change(paper, "clouds.source", "generate")
+    change(paper, "clouds.directory", "data/")
+    assert resolved(paper, remotes=remotes).clouds.directory == "data"
+
+
+def test_a_tilde_is_the_home_directory(paper, remotes, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "release").mkdir()
+    change(paper, "clouds.directory", "~/release/")
+    assert resolved(paper, remotes=remotes).clouds.directory == str(tmp_path / "release")
 
 
 @pytest.mark.parametrize(
@@ -146,20 +229,10 @@ def test_what_is_fetched_is_found_however_its_path_is_written(paper):
         ("encoders.images.clip-vit-base-patch32.weights", "modelnet40_c_pointnet"),
     ],
 )
-def test_what_is_neither_here_nor_fetched_is_refused(paper, tmp_path, keys, value):
-    *parents, key = keys.split(".")
-    section = paper
-    for parent in parents:
-        section = section[parent]
-    section[key] = value
-    with pytest.raises(InputError, match=f"{keys}: '{value}' is neither on this machine nor in data/sources"):
-        locate(paper, REMOTES)
+def test_a_path_that_does_not_exist_and_is_not_fetched_is_an_error(paper, remotes, tmp_path, keys, value):
+    change(paper, keys, value)
+    message = f"presets.paper.{keys}: '{value}' is neither on this machine nor in data/sources"
+    with pytest.raises(InputError, match=message):
+        resolved(paper, remotes=remotes)
     (tmp_path / value).mkdir(parents=True)
-    assert locate(paper, REMOTES) == paper
-
-
-def test_a_broken_file_is_named(tmp_path):
-    path = tmp_path / "params.yaml"
-    path.write_text("a: [1,")
-    with pytest.raises(InputError, match=r"params.yaml: cannot be read as YAML"):
-        load([path], SCHEMA)
+    resolved(paper, remotes=remotes)

@@ -44,7 +44,7 @@ def texts(figure: Figure) -> list[str]:
     ids=["accuracies", "one model, one draw", "one heat map", "two rows of heat maps"],
 )
 def test_nothing_is_clipped_and_the_preset_is_named(figure, tmp_path):
-    save(figure, tmp_path / "plot")
+    save(figure, tmp_path / "plot.png")
     image = read_png(tmp_path / "plot.png")
     width, height = figure.get_size_inches()
     np.testing.assert_allclose(image.shape, (160 * height, 160 * width, 3), atol=1)
@@ -56,7 +56,8 @@ def test_nothing_is_clipped_and_the_preset_is_named(figure, tmp_path):
 
 def test_equal_figures_have_equal_bytes(tmp_path):
     for name in ("first", "second"):
-        save(draw_corruptions(), tmp_path / name)
+        save(draw_corruptions(), tmp_path / f"{name}.png")
+        save(draw_corruptions(), tmp_path / f"{name}.svg")
     for suffix in (".png", ".svg"):
         assert (tmp_path / f"first{suffix}").read_bytes() == (tmp_path / f"second{suffix}").read_bytes()
 

@@ -16,7 +16,7 @@ from test_tables_zero_shot import BEST, RIGHT, make_tables
 from pointspider.core.files import read_csv, write_csv
 from pointspider.study.tables.common import weights_label
 from pointspider.study.tables.speed import speed_table
-from pointspider.study.tables.summary import selected_metrics, summary
+from pointspider.study.tables.summary import selected_metrics, speed_page, summary
 
 PLOTS = {"Loss curves": "../plots/loss_curves.png"}
 
@@ -33,6 +33,11 @@ def all_tables(speed: pd.DataFrame, preset: str, l1: dict[str, list[float]] = L1
         "table1": speed_table(speed, preset, "procedural", seed=6),
         **{name: table for name, table in (zero_shot | aligned).items() if name != "records"},
     }
+
+
+def pages(tables: dict[str, pd.DataFrame]) -> str:
+    """Both pages: of Table I, and of Tables II and III."""
+    return speed_page(tables["table1"]) + "\n" + summary(tables, PLOTS)
 
 
 def test_the_papers_figures_are_empty_unless_the_preset_is_the_papers(speed):
@@ -73,7 +78,7 @@ def test_selected_metrics_are_flat_json(speed):
 
 
 def test_the_summary_draws_its_conclusions_by_rule(speed):
-    page = summary(all_tables(speed, "embedded"), PLOTS)
+    page = pages(all_tables(speed, "embedded"))
     for sentence in (
         "**Not comparable with the paper.**",
         "`llvm_ad_rgb` (a CPU, LLVM 19.1.7): beside the reference's points per second, 800², 64 samples "
@@ -97,7 +102,7 @@ def test_the_summary_draws_its_conclusions_by_rule(speed):
 
 
 def test_the_summary_of_the_paper_shows_its_figures(speed):
-    page = summary(all_tables(speed, "paper"), PLOTS)
+    page = pages(all_tables(speed, "paper"))
     assert "Not comparable" not in page
     assert "The preset is the paper's; docs/paper.md tells" in page
     for figure in ("18.720", "3.996", "0.400", "our mean over 3 draws, 0.200"):
@@ -116,7 +121,7 @@ def columns_of(page: str) -> dict[str, list[str]]:
 
 def test_numbers_of_a_column_have_equal_decimals(speed):
     l1 = {"BASE": [0.49, 0.49], "LNORM": [0.436, 0.436], "RNORM": [4.01, 1234.0]}
-    columns = columns_of(summary(all_tables(speed, "embedded", l1), PLOTS))
+    columns = columns_of(pages(all_tables(speed, "embedded", l1)))
     for name in ("L1", "× reference, each at its size", "CPU s/cloud", "points/s"):
         numbers = [cell.strip() for cell in columns[name][1:] if "." in cell]
         assert len(numbers) >= 2
@@ -125,7 +130,7 @@ def test_numbers_of_a_column_have_equal_decimals(speed):
 
 
 def test_text_is_aligned_left_and_numbers_right(speed):
-    columns = columns_of(summary(all_tables(speed, "paper"), PLOTS))
+    columns = columns_of(pages(all_tables(speed, "paper")))
     left = {name for name, (rule, *_) in columns.items() if not rule.strip().endswith(":")}
     assert left == {
         "variant", "method", "picture", "model", "weights", "prompts", "predictor", "best epoch", "held out",
@@ -136,7 +141,7 @@ def test_text_is_aligned_left_and_numbers_right(speed):
 
 
 def test_the_summarys_tables_are_rectangular(speed):
-    blocks = summary(all_tables(speed, "paper"), PLOTS).split("\n\n")
+    blocks = pages(all_tables(speed, "paper")).split("\n\n")
     tables = [block.splitlines() for block in blocks if block.startswith("|")]
     assert [len(lines) for lines in tables] == [2 + 4, 2 + 4, 2 + 4, 2 + 10, 2 + 24]
     for lines in tables:

@@ -3,9 +3,9 @@
 import importlib.util
 
 import pytest
-from conftest import ROOT, SCHEMA
+from conftest import ROOT
 
-from pointspider.study.config import resolve
+from pointspider.study.config import load
 from pointspider.study.remote import read_remotes
 
 REMOTES = read_remotes(ROOT / "data/sources.csv")
@@ -24,8 +24,8 @@ def dry_run(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def paper(params) -> dict:
-    return resolve({**params, "preset": "paper"}, SCHEMA)
+def paper() -> dict:
+    return load([ROOT / "params.yaml"], {"preset": "paper"}).model_dump()
 
 
 def test_unknown_sizes_are_told(dry_run, paper, capsys):

@@ -1,56 +1,64 @@
-# Table III: what the mappers' predictions are worth, beside baselines that are fitted here.
+# Table III: the mappers' predictions on test clouds, and baselines that are fitted here.
 #
 # INPUTS    manifests/{alignment,test}.csv, embeddings/, mappers/<split>/<norm>/, the point encoder; params: baselines
 # OUTPUTS   evaluations/<split>/{records,cells}.csv    every measure: of each predictor, and by corruption
 #           tables/table3.csv, tables/table3_extended.csv
-#           plots/{alignment,retrieval,alignment_corruptions,loss_curves}.{png,svg}
+#           plots/{alignment,retrieval,alignment_corruptions,loss_curves}.svg
 # STEPS     evaluate_mappers (one job per split) -> tabulate_alignment
 
-IMAGE_MODEL = PARAMS["alignment"]["image_embedding"]["model"]
+IMAGE_MODEL = PARAMS.alignment.image_embedding.model
 
 
 rule evaluate_mappers:
     input:
-        alignment=rules.draw_manifests.output.alignment,
-        test=rules.draw_manifests.output.test,
-        points=rules.embed_points.output,
-        images=rules.train_mapper.input.images,
-        prompts=f"{RESULTS}/embeddings/prompts/{IMAGE_MODEL}.h5",
-        projection=f"{RESULTS}/embeddings/projections/{IMAGE_MODEL}.h5",
+        alignment=MANIFESTS["alignment"],
+        test=MANIFESTS["test"],
+        points=POINT_EMBEDDINGS,
+        images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
+        prompts=PROMPTS.format(clip=IMAGE_MODEL),
+        projection=PROJECTION.format(clip=IMAGE_MODEL),
         point_encoder=point_checkpoint(),
-        mappers=expand(
-            [*rules.train_mapper.output.last, *rules.train_mapper.output.best],
-            norm=NORMS,
-            allow_missing=True,
-        ),
-        runs=expand(rules.train_mapper.output.runs, norm=NORMS, allow_missing=True),
-        code=code("evaluate_mappers"),
+        mappers=[
+            f"{RESULTS}/mappers/{{split}}/{norm}/seed_{seed}_{epoch}.safetensors"
+            for norm in NORMS
+            for epoch in ("last", "best")
+            for seed in PARAMS.mapper.seeds
+        ],
+        runs=[f"{RESULTS}/mappers/{{split}}/{norm}/runs.json" for norm in NORMS],
     output:
         records=f"{RESULTS}/evaluations/{{split}}/records.csv",
         cells=f"{RESULTS}/evaluations/{{split}}/cells.csv",
     log:
         f"{LOGS}/evaluate_mappers/{{split}}.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate_mappers/{{split}}.tsv"
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the bytes of a fit depend on its threads
+    resources:
+        mem_mb=16000 if PARAMS.alignment.clouds == "all" else 8000 if GPUS else 2000,
+        runtime=1440 if PARAMS.alignment.clouds == "all" else 240,
     params:
-        column=split_column,
-        # What independent clouds do not share: their object, or, where classes are held out, their class
+        column=lambda wildcards: SPLITS[wildcards.split],
+        # What independent clouds do not share: their object, or their class where classes are held out
         unit=lambda wildcards: {"objects": ["class", "object"], "classes": ["class"]}[
             wildcards.split
         ],
-        layer=PARAMS["alignment"]["image_embedding"]["layer"],
-        style=PARAMS["zero_shot"]["class_names"],
-        top=PARAMS["zero_shot"]["top"],
+        layer=PARAMS.alignment.image_embedding.layer,
+        style=PARAMS.zero_shot.class_names,
+        top=PARAMS.zero_shot.top,
         baselines={
-            "lambdas": PARAMS["baselines"]["ridge_lambdas"],
-            "folds": PARAMS["baselines"]["folds"],
-            "seed": PARAMS["seeds"]["split"],
+            "lambdas": PARAMS.baselines.ridge_lambdas,
+            "folds": PARAMS.baselines.folds,
+            "seed": PARAMS.seeds.split,
         },
-        mapper=rules.train_mapper.params.mapper,
-        point_encoder=PARAMS["encoders"]["points"]["name"],
+        mapper=PARAMS.mapper.model_dump(exclude={"norm"}),
+        point_encoder=PARAMS.encoders.points.name,
         point_model=lambda wildcards, input: input.point_encoder,
-        trained_here=PARAMS["encoders"]["points"]["checkpoint"] == "train",
+        trained_here=PARAMS.encoders.points.checkpoint == "train",
+        code=code("evaluate_mappers"),
+    message:
+        "evaluate the mappers and the baselines, split by {wildcards.split}"
     script:
         "../scripts/evaluate_mappers.py"
 
@@ -59,17 +67,15 @@ rule tabulate_alignment:
     input:
         records=expand(rules.evaluate_mappers.output.records, split=SPLITS),
         cells=expand(rules.evaluate_mappers.output.cells, split=SPLITS),
-        curves=expand(rules.train_mapper.output.curves, split="objects", norm=NORMS),
-        code=code("tabulate_alignment"),
+        curves=[f"{RESULTS}/curves/objects/{norm}" for norm in NORMS],
     output:
         table=report(f"{RESULTS}/tables/table3.csv", category="Tables"),
         extended=report(f"{RESULTS}/tables/table3_extended.csv", category="Tables"),
         corruptions=f"{RESULTS}/evaluations/per_corruption.csv",
         plots=report(
             expand(
-                f"{RESULTS}/plots/{{plot}}.{{suffix}}",
+                f"{RESULTS}/plots/{{plot}}.svg",
                 plot=["alignment", "retrieval", "alignment_corruptions", "loss_curves"],
-                suffix=["png", "svg"],
             ),
             category="Plots",
         ),
@@ -79,13 +85,16 @@ rule tabulate_alignment:
         "../../envs/report.yaml"
     params:
         provenance={
-            "preset": PARAMS["preset"],
-            "data": PARAMS["clouds"]["source"],
+            "preset": PARAMS.preset,
+            "data": PARAMS.clouds.source,
             "image_model": IMAGE_MODEL,
-            "layer": PARAMS["alignment"]["image_embedding"]["layer"],
-            "image_weights": PARAMS["encoders"]["images"][IMAGE_MODEL]["weights"],
-            "point_encoder": PARAMS["encoders"]["points"]["name"],
-            "point_weights": PARAMS["encoders"]["points"]["checkpoint"],
+            "layer": PARAMS.alignment.image_embedding.layer,
+            "image_weights": CLIPS[IMAGE_MODEL].weights,
+            "point_encoder": PARAMS.encoders.points.name,
+            "point_weights": PARAMS.encoders.points.checkpoint,
         },
+        code=code("tabulate_alignment"),
+    message:
+        "write Table III"
     script:
         "../scripts/tabulate_alignment.py"

@@ -1,16 +1,15 @@
 # Clouds and manifests.
 #
-# INPUTS    params: clouds, alignment, test, roulette, seeds; the folder's or the release's files
+# INPUTS    params: clouds, alignment, test, roulette, seeds; the files of the source of clouds
 # OUTPUTS   objects.csv                  every object: class, object, role
-#           manifests/<name>.csv         which clouds are used for what
-#           clouds/<class>.h5            those clouds, a group per variant
+#           manifests/<name>.csv         the clouds that each step uses
+#           clouds/<class>.h5            those clouds, a group per corruption level
 # STEPS     list_objects -> draw_manifests -> build_clouds (one job per class)
 
 
 rule list_objects:
     input:
         source_files,
-        code=code("list_objects"),
     output:
         f"{RESULTS}/objects.csv",
     log:
@@ -18,8 +17,11 @@ rule list_objects:
     conda:
         "../../envs/report.yaml"
     params:
-        clouds=PARAMS["clouds"],
-        seed=PARAMS["seeds"]["objects"],
+        clouds=dump(PARAMS.clouds),
+        seed=PARAMS.seeds.objects,
+        code=code("list_objects"),
+    message:
+        "list the objects of the source '{params.clouds[source]}'"
     script:
         "../scripts/list_objects.py"
 
@@ -27,24 +29,23 @@ rule list_objects:
 rule draw_manifests:
     input:
         objects=rules.list_objects.output[0],
-        code=code("draw_manifests"),
     output:
-        **{name: f"{RESULTS}/manifests/{name}.csv" for name in MANIFESTS},
+        **MANIFESTS,
     log:
         f"{LOGS}/draw_manifests.log",
     conda:
         "../../envs/report.yaml"
     params:
-        corruptions=PARAMS["clouds"]["corruptions"],
-        severities=PARAMS["clouds"]["severities"],
-        encoder_variants=PARAMS["clouds"]["encoder_variants"],
-        alignment={key: PARAMS["alignment"][key] for key in ("clouds", "split", "held_out_classes")},
-        test=PARAMS["test"]["clouds"],
-        repeats=PARAMS["roulette"]["repeats"],
-        seeds={
-            key: PARAMS["seeds"][key]
-            for key in ("alignment", "split", "test", "roulette", "encoders")
-        },
+        corruptions=PARAMS.clouds.corruptions,
+        severities=PARAMS.clouds.severities,
+        encoder_variants=PARAMS.clouds.encoder_variants,
+        alignment=dump(PARAMS.alignment, "clouds", "split", "held_out_classes"),
+        test=PARAMS.test.clouds,
+        repeats=PARAMS.roulette.repeats,
+        seeds=dump(PARAMS.seeds, "alignment", "split", "test", "roulette", "encoders"),
+        code=code("draw_manifests"),
+    message:
+        "draw the clouds to align, evaluate and train on"
     script:
         "../scripts/draw_manifests.py"
 
@@ -53,16 +54,23 @@ rule build_clouds:
     input:
         source_files,
         manifests=rules.draw_manifests.output,
-        code=code("build_clouds"),
     output:
         f"{RESULTS}/clouds/{{class_name}}.h5",
     log:
         f"{LOGS}/build_clouds/{{class_name}}.log",
+    benchmark:
+        f"{BENCHMARKS}/build_clouds/{{class_name}}.tsv"
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
-        clouds=PARAMS["clouds"],
-        seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
+        clouds=dump(PARAMS.clouds),
+        seeds=dump(PARAMS.seeds, "objects", "corruptions"),
+        code=code("build_clouds"),
+    message:
+        "build the clouds of {wildcards.class_name}"
     script:
         "../scripts/build_clouds.py"
 

@@ -1,4 +1,4 @@
-# The workflow's own encoders: those whose weights or checkpoint are `train`.
+# Encoders that the workflow trains: those whose weights or checkpoint are `train`.
 #
 # INPUTS    manifests/encoders.csv, its clouds and their renders; or ModelNet40; params: encoders
 # OUTPUTS   encoders/<point encoder>/    model.safetensors, history.csv, metrics.json
@@ -8,53 +8,76 @@
 
 rule train_points:
     input:
-        manifest=rules.draw_manifests.output.encoders,
-        test=rules.draw_manifests.output.test,
-        clouds=expand(rules.build_clouds.output, class_name=CLASSES),
+        manifest=MANIFESTS["encoders"],
+        test=MANIFESTS["test"],
+        clouds=CLOUDS,
         train_split=train_split(),
-        code=code("train_points"),
     output:
         weights=f"{POINT_ENCODER}/model.safetensors",
         history=f"{POINT_ENCODER}/history.csv",
         metrics=f"{POINT_ENCODER}/metrics.json",
     log:
         f"{LOGS}/train_points.log",
+    benchmark:
+        f"{BENCHMARKS}/train_points.tsv"
     conda:
         "../../envs/learn.yaml"
     threads: 8 if train_split() else 1  # the bytes of a training depend on its threads
+    resources:
+        mem_mb=8000,
+        runtime=1440 if train_split() else 120,
+        gpu=1 if train_split() else 0,
     params:
         classes=CLASSES,
-        points=PARAMS["clouds"]["points"],
-        name=PARAMS["encoders"]["points"]["name"],
-        settings=training_settings(PARAMS["encoders"]["points"]),
-        progress=f"{RESULTS}/checkpoints/train_points.pt",  # declared nowhere: Snakemake would delete it
-        seed=PARAMS["seeds"]["encoders"],
+        points=PARAMS.clouds.points,
+        name=PARAMS.encoders.points.name,
+        settings=(
+            PARAMS.encoders.points.training()
+            if PARAMS.encoders.points.checkpoint == "train"
+            else None
+        ),
+        # Not an output: Snakemake deletes the outputs of a failed job
+        progress=f"{RESULTS}/checkpoints/train_points.pt",
+        seed=PARAMS.seeds.encoders,
+        code=code("train_points"),
+    message:
+        "train {params.name}"
     script:
         "../scripts/train_points.py"
 
 
 rule train_clip:
     input:
-        manifest=rules.draw_manifests.output.encoders,
-        renders=expand(rules.render_class.output, class_name=CLASSES),
-        code=code("train_clip"),
+        manifest=MANIFESTS["encoders"],
+        renders=RENDERS,
     output:
         directory(f"{RESULTS}/encoders/{{clip}}"),
     log:
         f"{LOGS}/train_clip/{{clip}}.log",
+    benchmark:
+        f"{BENCHMARKS}/train_clip/{{clip}}.tsv"
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the bytes of a training depend on its threads
+    resources:
+        mem_mb=4000,
+        runtime=120,
     params:
         classes=CLASSES,
-        clip=clip_training_settings,
-        zero_shot={key: PARAMS["zero_shot"][key] for key in ("prompt", "class_names")},
-        seed=PARAMS["seeds"]["encoders"],
+        clip=lambda wildcards: CLIPS[wildcards.clip].training(),
+        zero_shot=dump(PARAMS.zero_shot, "prompt", "class_names"),
+        seed=PARAMS.seeds.encoders,
+        code=code("train_clip"),
+    message:
+        "train {wildcards.clip}"
     script:
         "../scripts/train_clip.py"
 
 
 rule encoders:
     input:
-        rules.train_points.output if PARAMS["encoders"]["points"]["checkpoint"] == "train" else [],
-        expand(rules.train_clip.output, clip=TRAINED_CLIPS),
+        rules.train_points.output if PARAMS.encoders.points.checkpoint == "train" else [],
+        expand(
+            rules.train_clip.output,
+            clip=[name for name, clip in CLIPS.items() if clip.weights == "train"],
+        ),

@@ -1,27 +1,30 @@
-# What data/sources.csv names and is not there yet.
+# Downloads: files of data/sources.csv that the preset needs and that are not on this machine.
 #
 # INPUTS    data/sources.csv; params: clouds, encoders
-# OUTPUTS   data/<place>                 an archive's folder, or a file
+# OUTPUTS   data/<place>                 the folder of an archive, or a file
 #           data/hub/<model>.txt         the commit of a CLIP that is in the Hugging Face hub's cache
-# STEPS     fetch_archive, fetch_file, fetch_clip (each wherever a job needs it; `fetch`: all that the preset needs)
+# STEPS     fetch_archive, fetch_file, fetch_clip (when another job needs them; `fetch`: all of the preset)
 
 
-# What is there is used, however it came: no rule applies to it, for Snakemake deletes what a rule makes anew.
+# The wildcards match missing places only: Snakemake would delete an existing one before it ran the rule.
 rule fetch_archive:
     input:
         table="data/sources.csv",
-        code=code("fetch"),
     output:
         directory("{place}"),
     log:
         "logs/fetch/{place}.log",
     wildcard_constraints:
-        place=missing(archives=True),
+        place="|".join(re.escape(place) for place, row in MISSING.items() if row.is_archive)
+        or "(?!)",
     localrule: True
     conda:
         "../../envs/report.yaml"
     params:
-        name=remote_name,
+        name=lambda wildcards: FETCHED[wildcards.place].name,
+        code=code("fetch"),
+    message:
+        "fetch and unpack {wildcards.place}"
     script:
         "../scripts/fetch.py"
 
@@ -29,26 +32,27 @@ rule fetch_archive:
 rule fetch_file:
     input:
         table="data/sources.csv",
-        code=code("fetch"),
     output:
         "{place}",
     log:
         "logs/fetch/{place}.log",
     wildcard_constraints:
-        place=missing(archives=False),
-    priority: 1  # what must be put there by hand is told before hours of other work
+        place="|".join(re.escape(place) for place, row in MISSING.items() if not row.is_archive)
+        or "(?!)",
+    priority: 1  # a file that the user has to provide is reported before hours of other work
     localrule: True
     conda:
         "../../envs/report.yaml"
     params:
-        name=remote_name,
+        name=lambda wildcards: FETCHED[wildcards.place].name,
+        code=code("fetch"),
+    message:
+        "fetch {wildcards.place}"
     script:
         "../scripts/fetch.py"
 
 
 rule fetch_clip:
-    input:
-        code=code("fetch_clip"),
     output:
         "data/hub/{model}.txt",
     log:
@@ -60,8 +64,11 @@ rule fetch_clip:
     conda:
         "../../envs/learn.yaml"
     params:
-        backend=hub_backend,
-        commit=hub_commit,
+        backend=lambda wildcards: HUB[wildcards.model],
+        commit=lambda wildcards: REMOTES[wildcards.model].version,
+        code=code("fetch_clip"),
+    message:
+        "fetch {wildcards.model}"
     script:
         "../scripts/fetch_clip.py"
 

@@ -1,4 +1,4 @@
-# Renders, and how fast they are made (Table I's measurements).
+# Renders, and how fast they are made (Table I).
 #
 # INPUTS    clouds/<class>.h5; params: render, speed
 # OUTPUTS   renders/<class>/             <corruption>_<severity>/<object>.png, every cloud of the class;
@@ -9,41 +9,55 @@
 
 
 rule render_class:
+    message:
+        "render the clouds of {wildcards.class_name}"
     input:
-        clouds=rules.build_clouds.output[0],
-        code=code("render_class"),
+        clouds=f"{RESULTS}/clouds/{{class_name}}.h5",
     output:
         directory(f"{RESULTS}/renders/{{class_name}}"),
     log:
         f"{LOGS}/render_class/{{class_name}}.log",
+    benchmark:
+        f"{BENCHMARKS}/render_class/{{class_name}}.tsv"
     conda:
         "../../envs/render.yaml"
-    # Two one-thread processes outrun one two-thread process by 1.4: Snakemake's cores are processes.
+    # Two processes with one thread each are 1.4 times as fast as one process with two threads.
     threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=240,
     params:
-        render={key: PARAMS["render"][key] for key in ("variant", "resolution", "quality")},
-        seed=PARAMS["seeds"]["render"],
+        render=dump(PARAMS.render),
+        seed=PARAMS.seeds.render,
+        code=code("render_class"),
     script:
         "../scripts/render_class.py"
 
 
 rule measure_speed:
+    message:
+        "measure the speed of rendering, alone on the machine"
     input:
-        manifest=rules.draw_manifests.output.test,
-        clouds=expand(rules.build_clouds.output, class_name=CLASSES),
-        code=code("measure_speed"),
+        manifest=MANIFESTS["test"],
+        clouds=CLOUDS,
     output:
         f"{RESULTS}/speed.csv",
     log:
         f"{LOGS}/measure_speed.log",
+    benchmark:
+        f"{BENCHMARKS}/measure_speed.tsv"
     conda:
         "../../envs/render.yaml"
-    # All cores, so that nothing else runs beside a measurement.
+    # All cores, so that no other job runs at the same time
     threads: workflow.cores
+    resources:
+        mem_mb=4000,
+        runtime=240,
     params:
-        resolution=PARAMS["render"]["resolution"],
-        speed=PARAMS["speed"],
-        seed=PARAMS["seeds"]["render"],
+        resolution=PARAMS.render.resolution,
+        speed=dump(PARAMS.speed),
+        seed=PARAMS.seeds.render,
+        code=code("measure_speed"),
     script:
         "../scripts/measure_speed.py"
 

@@ -1,25 +1,27 @@
-# Contact sheets: what the clouds and the renders look like.
+# Contact sheets of the clouds and of the renders.
 #
-# INPUTS    objects.csv, manifests/roulette.csv, renders/<class>/
-# OUTPUTS   plots/classes.{png,svg}      a clean cloud of every class
-#           plots/variants.{png,svg}     one object in every variant
-#           plots/renders.{png,svg}      the first Double Roulette draw (the paper's Fig. 1)
+# INPUTS    objects.csv, manifests/roulette.csv, renders/<class>/, the files of the source of clouds
+# OUTPUTS   sheets/classes.png       a clean cloud of every class
+#           sheets/corruptions.png   one object at every corruption level
+#           sheets/renders.png       the first Double Roulette draw (the paper's Fig. 1)
 # STEPS     draw_clouds, draw_renders
 
 
 rule draw_renders:
     input:
-        manifest=rules.draw_manifests.output.roulette,
-        renders=expand(rules.render_class.output, class_name=CLASSES),
-        code=code("draw_renders"),
+        manifest=MANIFESTS["roulette"],
+        renders=RENDERS,
     output:
-        report(multiext(f"{RESULTS}/plots/renders", ".png", ".svg"), category="Contact sheets"),
+        report(f"{RESULTS}/sheets/renders.png", category="Contact sheets"),
     log:
         f"{LOGS}/draw_renders.log",
     conda:
         "../../envs/report.yaml"
     params:
-        preset=PARAMS["preset"],
+        preset=PARAMS.preset,
+        code=code("draw_renders"),
+    message:
+        "draw the contact sheet of renders"
     script:
         "../scripts/draw_renders.py"
 
@@ -27,23 +29,24 @@ rule draw_renders:
 rule draw_clouds:
     input:
         source_files,
-        objects=rules.list_objects.output[0],
-        code=code("draw_clouds"),
+        objects=f"{RESULTS}/objects.csv",
     output:
-        classes=report(
-            multiext(f"{RESULTS}/plots/classes", ".png", ".svg"), category="Contact sheets"
-        ),
-        variants=report(
-            multiext(f"{RESULTS}/plots/variants", ".png", ".svg"), category="Contact sheets"
-        ),
+        classes=report(f"{RESULTS}/sheets/classes.png", category="Contact sheets"),
+        corruptions=report(f"{RESULTS}/sheets/corruptions.png", category="Contact sheets"),
     log:
         f"{LOGS}/draw_clouds.log",
     conda:
         "../../envs/report.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
-        preset=PARAMS["preset"],
-        clouds=PARAMS["clouds"],
-        seeds={key: PARAMS["seeds"][key] for key in ("objects", "corruptions")},
+        preset=PARAMS.preset,
+        clouds=dump(PARAMS.clouds),
+        seeds=dump(PARAMS.seeds, "objects", "corruptions"),
         shown="chair" if "chair" in CLASSES else CLASSES[0],
+        code=code("draw_clouds"),
+    message:
+        "draw the contact sheets of clouds"
     script:
         "../scripts/draw_clouds.py"

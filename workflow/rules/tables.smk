@@ -1,87 +1,94 @@
-# Tables I-III with their plots, the page that reads them, and the selected mapper's metrics.
+# Tables I and II, the corruptions, the summary of Tables II and III, and the metrics of the selected mapper.
 #
-# INPUTS    speed.csv, manifests/, embeddings/; what alignment.smk makes of Table III
-# OUTPUTS   tables/table{1,2}.csv, tables/table2_{extended,pairs}.csv, tables/per_corruption.csv, tables/summary.md
-#           plots/{speed,zero_shot,corruptions}.{png,svg}
+# INPUTS    speed.csv, manifests/, embeddings/; the outputs of alignment.smk
+# OUTPUTS   speed/{table1.csv,table1.md,speed.svg}       measurements, which no two runs agree on: not in git
+#           tables/{table2,table2_extended,table2_pairs,per_corruption}.csv, tables/summary.md
+#           plots/{zero_shot,corruptions}.svg
 #           metrics.json                                 for `dvc metrics` and `dvc exp show`
 # STEPS     tabulate_speed, tabulate_zero_shot, tabulate_corruptions -> summarise, select_mapper
 
 
 rule tabulate_speed:
+    message:
+        "write Table I"
     input:
-        records=rules.measure_speed.output[0],
-        code=code("tabulate_speed"),
+        records=f"{RESULTS}/speed.csv",
     output:
-        table=report(f"{RESULTS}/tables/table1.csv", category="Tables"),
-        plot=report(multiext(f"{RESULTS}/plots/speed", ".png", ".svg"), category="Plots"),
+        table=report(f"{RESULTS}/speed/table1.csv", category="Tables"),
+        page=report(f"{RESULTS}/speed/table1.md", category="Tables"),
+        plot=report(f"{RESULTS}/speed/speed.svg", category="Plots"),
     log:
         f"{LOGS}/tabulate_speed.log",
     conda:
         "../../envs/report.yaml"
     params:
-        preset=PARAMS["preset"],
-        data=PARAMS["clouds"]["source"],
-        seed=PARAMS["seeds"]["render"],
+        preset=PARAMS.preset,
+        data=PARAMS.clouds.source,
+        seed=PARAMS.seeds.render,
+        code=code("tabulate_speed"),
     script:
         "../scripts/tabulate_speed.py"
 
 
 rule tabulate_zero_shot:
     input:
-        manifests=[rules.draw_manifests.output.roulette, rules.draw_manifests.output.test],
-        images=expand(rules.embed_images.output.images, clip=CLIPS),
-        prompts=expand(rules.embed_images.output.prompts, clip=CLIPS),
-        code=code("tabulate_zero_shot"),
+        manifests=[MANIFESTS["roulette"], MANIFESTS["test"]],
+        images=expand(IMAGE_EMBEDDINGS, clip=CLIPS),
+        prompts=expand(PROMPTS, clip=CLIPS),
     output:
         table=report(f"{RESULTS}/tables/table2.csv", category="Tables"),
         extended=report(f"{RESULTS}/tables/table2_extended.csv", category="Tables"),
         pairs=report(f"{RESULTS}/tables/table2_pairs.csv", category="Tables"),
-        plot=report(multiext(f"{RESULTS}/plots/zero_shot", ".png", ".svg"), category="Plots"),
+        plot=report(f"{RESULTS}/plots/zero_shot.svg", category="Plots"),
     log:
         f"{LOGS}/tabulate_zero_shot.log",
     conda:
         "../../envs/report.yaml"
     params:
-        preset=PARAMS["preset"],
-        data=PARAMS["clouds"]["source"],
-        weights={name: clip["weights"] for name, clip in PARAMS["encoders"]["images"].items()},
-        style=PARAMS["zero_shot"]["class_names"],
-        top=PARAMS["zero_shot"]["top"],
-        seed=PARAMS["seeds"]["roulette"],
+        preset=PARAMS.preset,
+        data=PARAMS.clouds.source,
+        weights={name: clip.weights for name, clip in CLIPS.items()},
+        style=PARAMS.zero_shot.class_names,
+        top=PARAMS.zero_shot.top,
+        seed=PARAMS.seeds.roulette,
         classes=len(CLASSES),
+        code=code("tabulate_zero_shot"),
+    message:
+        "write Table II"
     script:
         "../scripts/tabulate_zero_shot.py"
 
 
 rule tabulate_corruptions:
     input:
-        manifest=rules.draw_manifests.output.test,
-        images=expand(rules.embed_images.output.images, clip=CLIPS),
-        prompts=expand(rules.embed_images.output.prompts, clip=CLIPS),
+        manifest=MANIFESTS["test"],
+        images=expand(IMAGE_EMBEDDINGS, clip=CLIPS),
+        prompts=expand(PROMPTS, clip=CLIPS),
         alignment=rules.tabulate_alignment.output.corruptions,
-        code=code("tabulate_corruptions"),
     output:
         table=report(f"{RESULTS}/tables/per_corruption.csv", category="Tables"),
-        plot=report(multiext(f"{RESULTS}/plots/corruptions", ".png", ".svg"), category="Plots"),
+        plot=report(f"{RESULTS}/plots/corruptions.svg", category="Plots"),
     log:
         f"{LOGS}/tabulate_corruptions.log",
     conda:
         "../../envs/report.yaml"
     params:
-        preset=PARAMS["preset"],
-        data=PARAMS["clouds"]["source"],
-        models=CLIPS,
-        style=PARAMS["zero_shot"]["class_names"],
-        top=PARAMS["zero_shot"]["top"],
+        preset=PARAMS.preset,
+        data=PARAMS.clouds.source,
+        models=list(CLIPS),
+        style=PARAMS.zero_shot.class_names,
+        top=PARAMS.zero_shot.top,
+        code=code("tabulate_corruptions"),
+    message:
+        "write the table of every corruption"
     script:
         "../scripts/tabulate_corruptions.py"
 
 
 rule select_mapper:
     input:
-        zero_shot=rules.tabulate_zero_shot.output.table,
-        alignment=rules.tabulate_alignment.output.table,
-        code=code("select_mapper"),
+        zero_shot=f"{RESULTS}/tables/table2.csv",
+        alignment=f"{RESULTS}/tables/table3.csv",
     output:
         f"{RESULTS}/metrics.json",
     log:
@@ -89,7 +96,10 @@ rule select_mapper:
     conda:
         "../../envs/report.yaml"
     params:
-        norm=PARAMS["mapper"]["norm"],
+        norm=PARAMS.mapper.norm,
+        code=code("select_mapper"),
+    message:
+        "write the metrics of the mapper with norm '{params.norm}'"
     script:
         "../scripts/select_mapper.py"
 
@@ -97,7 +107,6 @@ rule select_mapper:
 rule summarise:
     input:
         tables=[
-            rules.tabulate_speed.output.table,
             rules.tabulate_zero_shot.output.table,
             rules.tabulate_zero_shot.output.extended,
             rules.tabulate_zero_shot.output.pairs,
@@ -109,13 +118,16 @@ rule summarise:
             rules.draw_renders.output,
             rules.draw_clouds.output,
         ],
-        code=code("summarise"),
     output:
         report(f"{RESULTS}/tables/summary.md", category="Tables"),
     log:
         f"{LOGS}/summarise.log",
     conda:
         "../../envs/report.yaml"
+    params:
+        code=code("summarise"),
+    message:
+        "write the summary"
     script:
         "../scripts/summarise.py"
 
@@ -127,4 +139,5 @@ rule select:
 
 rule tables:
     input:
+        rules.tabulate_speed.output,
         rules.summarise.output,

@@ -1,6 +1,4 @@
-"""Contact sheets of clouds: a clean one of every class, and one object in every variant."""
-
-from pathlib import Path
+"""Draw contact sheets of clouds: a clean one of every class, and one object at every corruption level."""
 
 import pandas as pd
 
@@ -32,12 +30,9 @@ with job(snakemake.log[0]):
     objects = read_csv(snakemake.input.objects, ["class", "object", "role"])
     firsts = objects[objects["role"] == "evaluation"].groupby("class", as_index=False).first()
     clean = {name.split("/")[0]: cloud for name, cloud in build(source, firsts, [CLEAN]).items()}
-    save(cloud_sheet(clean, 8, params.preset), Path(output.classes[0]).with_suffix(""))
+    save(cloud_sheet(clean, 8, params.preset), output.classes)
     wanted = variants(params.clouds["corruptions"], params.clouds["severities"])
     shown = firsts[firsts["class"] == params.shown]
     corrupted = {name.split("/")[1]: cloud for name, cloud in build(source, shown, wanted).items()}
     sheet = {str(variant): corrupted[str(variant)] for variant in wanted}
-    save(
-        cloud_sheet(sheet, len(params.clouds["severities"]), params.preset),
-        Path(output.variants[0]).with_suffix(""),
-    )
+    save(cloud_sheet(sheet, len(params.clouds["severities"]), params.preset), output.corruptions)

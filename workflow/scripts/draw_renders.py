@@ -1,4 +1,4 @@
-"""A contact sheet of the first Double Roulette draw (the paper's Fig. 1)."""
+"""Draw a contact sheet of the first Double Roulette draw (the paper's Fig. 1)."""
 
 from pathlib import Path
 
@@ -16,4 +16,4 @@ with job(snakemake.log[0]):
     ids = manifest.loc[manifest["split"] == FIRST_DRAW, "cloud_id"]
     images = read_renders(renders, ids)
     labels = [cloud_id.rpartition("/")[0].replace("/", "\n") for cloud_id in ids]
-    save(contact_sheet(images, labels, 8, snakemake.params.preset), Path(snakemake.output[0]).with_suffix(""))
+    save(contact_sheet(images, labels, 8, snakemake.params.preset), snakemake.output[0])

@@ -1,4 +1,4 @@
-"""The page that reads the three tables."""
+"""Write the summary of Tables II and III."""
 
 from pathlib import Path
 
@@ -7,16 +7,15 @@ from pointspider.study.job import job
 from pointspider.study.tables.summary import summary
 
 PLOTS = {
-    "Table I: rendering speed": "../plots/speed.png",
-    "Table II: zero-shot accuracy": "../plots/zero_shot.png",
-    "Table II: accuracy on each corruption": "../plots/corruptions.png",
-    "Table III: mean L1": "../plots/alignment.png",
-    "Table III: retrieval": "../plots/retrieval.png",
-    "Table III: skill on each corruption": "../plots/alignment_corruptions.png",
-    "Loss curves of the mappers": "../plots/loss_curves.png",
-    "The first Double Roulette draw, rendered": "../plots/renders.png",
-    "A clean cloud of every class": "../plots/classes.png",
-    "One object in every variant": "../plots/variants.png",
+    "Table II: zero-shot accuracy": "../plots/zero_shot.svg",
+    "Table II: accuracy on each corruption": "../plots/corruptions.svg",
+    "Table III: mean L1": "../plots/alignment.svg",
+    "Table III: retrieval": "../plots/retrieval.svg",
+    "Table III: skill on each corruption": "../plots/alignment_corruptions.svg",
+    "Loss curves of the mappers": "../plots/loss_curves.svg",
+    "The first Double Roulette draw, rendered": "../sheets/renders.png",
+    "A clean cloud of every class": "../sheets/classes.png",
+    "One object at every corruption level": "../sheets/corruptions.png",
 }
 
 with job(snakemake.log[0]):

@@ -33,8 +33,8 @@ with job(snakemake.log[0]):
         "alignment_corruptions": plot_corruptions(shown, "skill", provenance["preset"]),
         "loss_curves": plot_loss_curves(read_curves(inputs.curves), table),
     }
-    for name, figure in figures.items():
-        save(figure, Path(output.plots[0]).with_name(name))
+    for path in output.plots:
+        save(figures[Path(path).stem], path)
     write_csv(output.corruptions, corruptions)
     write_csv(output.extended, extended)
     write_csv(output.table, table)

@@ -1,7 +1,5 @@
 """Every measure on the test clouds of each variant, of Tables II and III, and a heat map of the first."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from pointspider.core.files import read_csv, write_csv
@@ -16,7 +14,7 @@ with job(snakemake.log[0]):
     clouds = read_csv(inputs.manifest, [*CLOUD, "split"])
     hits = gather_hits(clouds, params.models, inputs.images, inputs.prompts, [params.style], params.top)
     zero_shot = corruption_records(hits)
-    save(plot_corruptions(zero_shot, "top1", params.preset), Path(output.plot[0]).with_suffix(""))
+    save(plot_corruptions(zero_shot, "top1", params.preset), output.plot)
     table = pd.concat([zero_shot, read_csv(inputs.alignment)])
     table.insert(0, "preset", params.preset)
     table.insert(1, "data", params.data)

@@ -1,7 +1,5 @@
 """Table II, its extension, every pair of models, and the plot."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from pointspider.core.files import read_csv, write_csv
@@ -22,7 +20,7 @@ with job(snakemake.log[0]):
     made = {**facts, "weights": params.weights, "seed": params.seed, "classes": params.classes}
     records = zero_shot_records(hits)
     table = zero_shot_table(records, params.style, **made)
-    save(plot_zero_shot(table, records), Path(output.plot[0]).with_suffix(""))
+    save(plot_zero_shot(table, records), output.plot)
     write_csv(output.pairs, pairs_table(pairs, params.style, **facts))
     write_csv(output.extended, extended_table(records, **made))
     write_csv(output.table, table)

@@ -113,7 +113,7 @@ def _load_clouds(files: dict[Path, Path]) -> Iterator[tuple[str, np.ndarray, Pat
 
 def _load_params(options: argparse.Namespace) -> dict:
     paths = [options.project / "params.yaml", *([options.configfile] if options.configfile else [])]
-    return load(paths, options.project / "workflow/schemas/params.schema.yaml")
+    return load(paths).model_dump()
 
 
 @dataclass(frozen=True)

@@ -1,40 +1,142 @@
-"""Which files of the library a script runs: what its outputs depend on besides its inputs."""
+"""Digest of the code that a script runs, so that a job runs again when that code changes and only then.
+
+The digest covers the syntax tree of the script and of every module of the package that it imports, at the
+top or inside a function, directly or through other modules. Comments, docstrings and formatting do not
+count, nor do imports under `if TYPE_CHECKING`. A registry imports the modules of its package by name at run
+time, which a syntax tree does not show: the caller names the implementation that the parameters select.
+"""
 
 import ast
+import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
 PACKAGE = "pointspider"
 
 
-@cache
-def imported_files(script: Path, source: Path) -> tuple[Path, ...]:
-    """The library's files that `script` imports, at its top or inside a function, directly or through others.
+def code_digest(script: Path, source: Path, selected: Iterable[str] = ()) -> str:
+    """Return the digest of a script, as 16 hexadecimal digits.
 
     Args:
         script: a Python file.
-        source: the directory that holds the package.
+        source: the directory that contains the package.
+        selected: dotted names of modules that a registry imports for this script; see `registered_module`.
+    """
+    digest = hashlib.sha256(_code(script).encode())
+    for path in imported_files(script, source, tuple(selected)):
+        digest.update(f"\n# {path.relative_to(source)}\n{_code(path)}".encode())
+    return digest.hexdigest()[:16]
+
+
+@cache
+def imported_files(script: Path, source: Path, selected: tuple[str, ...] = ()) -> tuple[Path, ...]:
+    """Return the files of the package that a script imports, sorted; arguments as for `code_digest`.
+
+    Raises:
+        ValueError: a file has a relative import, or a selected module does not exist.
     """
     found: set[Path] = set()
-    queue = [script]
-    while queue:
-        for name in _imports(queue.pop()):
-            parts = name.split(".")
-            for depth in range(1, len(parts) + 1):  # a package runs before its modules
-                path = source.joinpath(*parts[:depth])
-                path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
-                if path.is_file() and path not in found:
-                    found.add(path)
-                    queue.append(path)
+    names = [*_imports(script)]
+    for name in selected:
+        if len(_files(name, source)) != len(name.split(".")):
+            raise ValueError(f"there is no module {name} in {source}")
+        names.append(name)
+    while names:
+        for path in _files(names.pop(), source):
+            if path not in found:
+                found.add(path)
+                names.extend(_imports(path))
     return tuple(sorted(found))
 
 
-def _imports(path: Path) -> set[str]:
-    """Dotted names below the package that a file imports; the last part may be a name in a module."""
+@cache
+def registered_module(source: Path, package: str, name: str) -> str:
+    """Return the dotted name of the module that registers `name`, by a call of `register` or `add`.
+
+    Args:
+        source: the directory that contains the package.
+        package: dotted name of the package that a registry imports.
+        name: name of an implementation.
+
+    Raises:
+        ValueError: no module or more than one registers the name.
+    """
+    directory = source.joinpath(*package.split("."))
+    found = {
+        path
+        for path in directory.rglob("*.py")
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("register", "add")
+        and node.args
+        and isinstance(node.args[0], ast.Constant)
+        and node.args[0].value == name
+    }
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} modules of {package} register '{name}'")
+    return ".".join(found.pop().relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _files(name: str, source: Path) -> list[Path]:
+    """Return the files that importing a dotted name runs; its last part may be a name in a module."""
+    files, path = [], source
+    for part in name.split("."):
+        path = path / part
+        file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        if file.is_file():
+            files.append(file)
+    return files if len(files) >= len(name.split(".")) - 1 else []
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
+    """Return the dotted names below the package that a file imports."""
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _run(_tree(path)):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{path}:{node.lineno}: relative import; name the module in full")
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] == PACKAGE}
+    return frozenset(name for name in names if name.split(".")[0] == PACKAGE)
+
+
+def _run(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree, except those under `if TYPE_CHECKING`."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if (
+            isinstance(child, ast.If)
+            and isinstance(child.test, ast.Name)
+            and child.test.id == "TYPE_CHECKING"
+        ):
+            continue
+        yield from _run(child)
+
+
+@cache
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+@cache
+def _code(path: Path) -> str:
+    """Return the code of a file without comments, docstrings and formatting."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        for field in ("body", "orelse", "finalbody"):
+            statements = getattr(node, field, None)
+            if isinstance(statements, list):
+                setattr(node, field, [statement for statement in statements if not _is_text(statement)])
+    return ast.unparse(tree)
+
+
+def _is_text(statement: ast.AST) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -15,6 +15,7 @@ licence; urls, separated by spaces, in order of preference. A cell is empty wher
 
 import csv
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -84,3 +85,20 @@ def read_remotes(table: str | Path) -> dict[str, Remote]:
         if row.is_archive and row.unpacked_limit is None:
             raise InputError(f"{table}: {row.name}: an archive needs an unpacked_limit.")
     return {row.name: row for row in rows}
+
+
+def missing_places(remotes: Mapping[str, Remote]) -> dict[str, Remote]:
+    """Return the rows whose file or unpacked folder is not on this machine, by place.
+
+    Raises:
+        InputError: a single file that is here has another checksum.
+    """
+    missing = {}
+    for remote in remotes.values():
+        if not remote.path:
+            continue
+        if not Path(remote.place).exists():
+            missing[remote.place] = remote
+        elif not remote.is_archive:
+            verify(remote, Path(remote.place))
+    return missing

@@ -50,12 +50,12 @@ BESIDE = {"textcoords": "offset points", "va": "center", "fontsize": 8}
 WIDTH = 8.0  # inches
 
 
-def save(figure: Figure, stem: str | Path) -> None:
-    """Write `figure` as `<stem>.png` and `<stem>.svg`, each whole or not at all."""
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
-        path = Path(stem)
-        with matplotlib.style.context(STYLE), atomic(path.with_name(path.name + suffix)) as temporary:
-            figure.savefig(temporary, format=suffix[1:], metadata=metadata)
+def save(figure: Figure, path: str | Path) -> None:
+    """Write `figure` as SVG or PNG, by the suffix of `path`; equal figures give equal bytes."""
+    suffix = Path(path).suffix[1:]
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}}[suffix]
+    with matplotlib.style.context(STYLE), atomic(path) as temporary:
+        figure.savefig(temporary, format=suffix, metadata=metadata)
 
 
 def side_by_side(panels: int, height: float, table: pd.DataFrame) -> tuple[Figure, list[Axes]]:

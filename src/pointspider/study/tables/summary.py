@@ -56,23 +56,36 @@ BANNER_OTHER = (
 )
 
 
-def summary(tables: Mapping[str, pd.DataFrame], plots: Mapping[str, str]) -> str:
-    """The three tables on one page of Markdown, with what can be concluded from them.
-
-    Args:
-        tables: by the names of their files: table1, table2, table2_extended, table2_pairs, table3,
-            table3_extended.
-        plots: {what it shows: path of the picture, relative to the page}.
-    """
-    table1, table2, table3 = tables["table1"], tables["table2"], tables["table3"]
-    preset, data = table1["preset"].iloc[0], table1["data"].iloc[0]
+def speed_page(table1: pd.DataFrame) -> str:
+    """Return Table I as a page of Markdown, with its findings."""
     blocks = [
-        f"# POINTSPIDER, preset `{preset}`, clouds `{data}`",
-        BANNER_PAPER if preset == "paper" else BANNER_OTHER,
-        "## Table I: rendering speed",
+        _title("Table I: rendering speed", table1),
         speed.TEXT,
         markdown(map(speed.cells, table1.to_dict("records"))),
         bullets(speed.read(table1)),
+        "![rendering speed](speed.svg)",
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _title(text: str, table: pd.DataFrame) -> str:
+    return f"# {text}, preset `{table['preset'].iloc[0]}`, clouds `{table['data'].iloc[0]}`"
+
+
+def summary(tables: Mapping[str, pd.DataFrame], plots: Mapping[str, str]) -> str:
+    """Return Tables II and III as a page of Markdown, with their findings.
+
+    Table I is not in it: two runs never measure the same speed, and the page is under version control.
+
+    Args:
+        tables: by the names of their files: table2, table2_extended, table2_pairs, table3, table3_extended.
+        plots: {what it shows: path of the picture, relative to the page}.
+    """
+    table2, table3 = tables["table2"], tables["table3"]
+    blocks = [
+        _title("POINTSPIDER", table2),
+        BANNER_PAPER if table2["preset"].iloc[0] == "paper" else BANNER_OTHER,
+        "Table I is measured on each machine: see [speed/table1.md](../speed/table1.md) after a run.",
         "## Table II: zero-shot classification of renders",
         zero_shot.TEXT.format(**table2.iloc[0]),
         markdown(zero_shot.cells(table2)),
