@@ -34,6 +34,7 @@ rule all:
 include: "workflow/rules/fetch.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/render.smk"
+include: "workflow/rules/speed.smk"
 include: "workflow/rules/encoders.smk"
 include: "workflow/rules/embed.smk"
 include: "workflow/rules/map.smk"

@@ -3,8 +3,8 @@
 # INPUTS    params.yaml, the files of --configfile, --config; data/sources.csv
 # OUTPUTS   PARAMS (typed), CLASSES, paths that more than one file of rules uses, functions for inputs and code
 #
-# A rule names the outputs of another phase by path, never by `rules.<name>.output`: Snakemake follows such a
-# reference even to rules that --allowed-rules excludes, and dvc.yaml relies on that option.
+# Inputs from another phase are paths, never references to outputs of rules. Snakemake follows a reference even to
+# a rule that --allowed-rules excludes, and dvc.yaml relies on that option.
 
 import re
 import shlex

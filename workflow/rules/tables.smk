@@ -1,33 +1,10 @@
-# Tables I and II, the corruptions, the summary of Tables II and III, and the metrics of the selected mapper.
+# Table II, the corruptions, the summary of Tables II and III, and the metrics of the selected mapper.
 #
-# INPUTS    speed.csv, manifests/, embeddings/; the outputs of alignment.smk
-# OUTPUTS   speed/{table1.csv,table1.md,speed.svg}       measurements, which no two runs agree on: not in git
-#           tables/{table2,table2_extended,table2_pairs,per_corruption}.csv, tables/summary.md
+# INPUTS    manifests/, embeddings/; the outputs of alignment.smk
+# OUTPUTS   tables/{table2,table2_extended,table2_pairs,per_corruption}.csv, tables/summary.md
 #           plots/{zero_shot,corruptions}.svg
 #           metrics.json                                 for `dvc metrics` and `dvc exp show`
-# STEPS     tabulate_speed, tabulate_zero_shot, tabulate_corruptions -> summarise, select_mapper
-
-
-rule tabulate_speed:
-    message:
-        "write Table I"
-    input:
-        records=f"{RESULTS}/speed.csv",
-    output:
-        table=report(f"{RESULTS}/speed/table1.csv", category="Tables"),
-        page=report(f"{RESULTS}/speed/table1.md", category="Tables"),
-        plot=report(f"{RESULTS}/speed/speed.svg", category="Plots"),
-    log:
-        f"{LOGS}/tabulate_speed.log",
-    conda:
-        "../../envs/report.yaml"
-    params:
-        preset=PARAMS.preset,
-        data=PARAMS.clouds.source,
-        seed=PARAMS.seeds.render,
-        code=code("tabulate_speed"),
-    script:
-        "../scripts/tabulate_speed.py"
+# STEPS     tabulate_zero_shot, tabulate_corruptions -> summarise, select_mapper
 
 
 rule tabulate_zero_shot:

@@ -1,0 +1,63 @@
+# Table I: how fast renders are made.
+#
+# INPUTS    manifests/test.csv, clouds/<class>.h5; params: render, speed
+# OUTPUTS   speed.csv                    reference procedure and both qualities of ours, every Mitsuba variant
+#           speed/                       table1.csv, table1.md, speed.svg
+# STEPS     measure_speed (alone on the machine) -> tabulate_speed
+#
+# No two runs agree on a measurement. So these files are not in git, and no other table depends on them.
+
+
+rule measure_speed:
+    input:
+        manifest=MANIFESTS["test"],
+        clouds=CLOUDS,
+    output:
+        f"{RESULTS}/speed.csv",
+    log:
+        f"{LOGS}/measure_speed.log",
+    benchmark:
+        f"{BENCHMARKS}/measure_speed.tsv"
+    conda:
+        "../../envs/render.yaml"
+    # All cores, so that no other job runs at the same time
+    threads: workflow.cores
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        resolution=PARAMS.render.resolution,
+        speed=dump(PARAMS.speed),
+        seed=PARAMS.seeds.render,
+        code=code("measure_speed"),
+    message:
+        "measure the speed of rendering, alone on the machine"
+    script:
+        "../scripts/measure_speed.py"
+
+
+rule tabulate_speed:
+    input:
+        records=f"{RESULTS}/speed.csv",
+    output:
+        table=report(f"{RESULTS}/speed/table1.csv", category="Tables"),
+        page=report(f"{RESULTS}/speed/table1.md", category="Tables"),
+        plot=report(f"{RESULTS}/speed/speed.svg", category="Plots"),
+    log:
+        f"{LOGS}/tabulate_speed.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        preset=PARAMS.preset,
+        data=PARAMS.clouds.source,
+        seed=PARAMS.seeds.render,
+        code=code("tabulate_speed"),
+    message:
+        "write Table I"
+    script:
+        "../scripts/tabulate_speed.py"
+
+
+rule speed:
+    input:
+        rules.measure_speed.output,
