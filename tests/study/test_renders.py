@@ -4,7 +4,8 @@ from PIL import Image
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_png
-from pointspider.study.renders import read_renders, render_class
+from pointspider.study.render_class import render_class
+from pointspider.study.renders import read_renders
 
 
 class Grey:

@@ -74,6 +74,7 @@ def test_dependencies_of_stages_exist_or_are_outputs_of_earlier_stages(root, sta
 
 
 def test_a_stage_depends_on_the_code_of_its_rules(root, rules, stages):
+    missing, not_needed = set(), set()
     for name, stage in stages.items():
         needed, library = {"workflow/rules/common.smk"}, set()
         for rule in map(rules.get, stage.rules):
@@ -85,10 +86,12 @@ def test_a_stage_depends_on_the_code_of_its_rules(root, rules, stages):
                 needed |= {str(script.relative_to(root)), re.search(r"envs/\w+\.yaml", rule.text)[0]}
                 library |= {str(path.relative_to(root)) for path in imported_files(script, root / "src")}
         covered = {path: [dep for dep in stage.deps if is_below(path, dep)] for path in needed | library}
-        missing = {path for path, deps in covered.items() if not deps and has_code(root / path)}
-        assert missing == set(), name
+        missing |= {(name, path) for path, deps in covered.items() if not deps and has_code(root / path)}
         used = {dep for deps in covered.values() for dep in deps}
-        assert {dep for dep in stage.deps if not dep.startswith("results/")} == used, f"{name}: not needed"
+        not_needed |= {
+            (name, dep) for dep in stage.deps if dep not in used and not dep.startswith("results/")
+        }
+    assert (missing, not_needed) == (set(), set())
 
 
 def is_below(path: str, dependency: str) -> bool:

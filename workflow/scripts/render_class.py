@@ -7,7 +7,7 @@ from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer, RenderSettings
 from pointspider.study.cloud_files import read_clouds
 from pointspider.study.job import job
-from pointspider.study.renders import render_class
+from pointspider.study.render_class import render_class
 
 with job(snakemake.log[0]):
     settings = dict(snakemake.params.render)
