@@ -28,7 +28,7 @@ from pointspider.clouds.corruptions.modelnet40c import corrupt
 from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES
 from pointspider.clouds.sources.modelnet40c import RELEASED
 from pointspider.clouds.sources.procedural.source import ProceduralSource
-from pointspider.encoders.points.pointnet import PointNet
+from pointspider.encoders.points.architectures.pointnet import PointNet
 from pointspider.study.remote import read_remotes
 
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,8 @@
 
 from tqdm import tqdm
 
-from pointspider.encoders.points.base import encode, load_point_encoder
+from pointspider.encoders.points.inference import embed_clouds
+from pointspider.encoders.points.registry import load_point_encoder
 from pointspider.study.cloud_files import manifest_ids, read_clouds
 from pointspider.study.embeddings import write_embeddings
 from pointspider.study.job import job
@@ -15,5 +16,5 @@ with job(snakemake.log[0]):
     pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
     for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):
         clouds = read_clouds(source, used)
-        layers = ((name, ids, {"global": encode(model, points)}) for name, (ids, points) in clouds.items())
+        layers = ((name, ids, {"global": embed_clouds(model, points)}) for name, (ids, points) in clouds.items())
         write_embeddings(target, layers, params.name, params.preset)

@@ -4,7 +4,8 @@ from itertools import chain
 
 from pointspider.clouds.names import MODELNET40_CLASSES
 from pointspider.core.files import read_csv, read_json, write_csv
-from pointspider.encoders.points.base import class_logits, load_point_encoder
+from pointspider.encoders.points.inference import class_logits
+from pointspider.encoders.points.registry import load_point_encoder
 from pointspider.mappers.fits import fit_baselines
 from pointspider.mappers.network import load_predictor
 from pointspider.mappers.training import Settings

@@ -6,7 +6,8 @@ import pandas as pd
 
 from pointspider.core.files import read_csv, write_csv
 from pointspider.encoders.images.prompts import build_prompts
-from pointspider.encoders.images.tiny_clip import ClipSettings, save_clip, train_clip
+from pointspider.encoders.images.settings import TinyClipSettings
+from pointspider.encoders.images.tiny_clip import save_clip, train_clip
 from pointspider.study.job import job
 from pointspider.study.renders import read_renders
 
@@ -18,7 +19,7 @@ with job(snakemake.log[0]):
     images = read_renders(renders, manifest["cloud_id"])
     labels = manifest["class"].map({name: index for index, name in enumerate(params.classes)}).to_numpy()
     prompts = build_prompts(params.classes, params.zero_shot["prompt"], params.zero_shot["class_names"])
-    settings = ClipSettings(**params.clip)
+    settings = TinyClipSettings(**params.clip)
     model, history = train_clip(images, labels, prompts, settings, params.seed)
     save_clip(output, model, settings)
     write_csv(output / "history.csv", pd.DataFrame(history))

@@ -8,8 +8,10 @@ import pandas as pd
 from pointspider.clouds.names import ORIGINAL
 from pointspider.clouds.sources.modelnet40 import read_train_split
 from pointspider.core.files import read_csv, remove_empty_folders, write_csv, write_json
-from pointspider.encoders.points.base import classify, save_point_encoder
-from pointspider.encoders.points.training import PointSettings, train_point_encoder
+from pointspider.encoders.points.inference import classify
+from pointspider.encoders.points.registry import save_point_encoder
+from pointspider.encoders.points.settings import PointSettings
+from pointspider.encoders.points.training import train_point_encoder
 from pointspider.study.cloud_files import gather_clouds
 from pointspider.study.job import job
 

@@ -133,9 +133,9 @@ class Collection:
 
     def embed(self, points: np.ndarray) -> np.ndarray:
         """A cloud (N, 3) float32 to the image space, (1, D) float32."""
-        from pointspider.encoders.points.base import encode
+        from pointspider.encoders.points.inference import embed_clouds
 
-        return self.mapper.predict(encode(self.encoder, points[None]))
+        return self.mapper.predict(embed_clouds(self.encoder, points[None]))
 
 
 def open_collection(project: Path, params: dict) -> Collection:
@@ -148,7 +148,7 @@ def open_collection(project: Path, params: dict) -> Collection:
     Raises:
         InputError: the run is not finished, its mapper diverged, or one of its files is broken.
     """
-    from pointspider.encoders.points.base import load_point_encoder
+    from pointspider.encoders.points.registry import load_point_encoder
     from pointspider.mappers.network import load_predictor
 
     results = project / "results" / params["preset"]

@@ -1,1 +1,1 @@
-"""Frozen encoders: CLIP for renders and prompts, PointNet for clouds, and how the workflow trains its own."""
+"""Encoders of point clouds, images and prompts."""

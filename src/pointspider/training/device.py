@@ -1,23 +1,34 @@
-"""On what the encoders run, and how precisely."""
+"""Choice of device and floating-point precision."""
 
 import torch
 
+from pointspider.core.errors import InputError
+
 
 def pick_device(device: str = "auto") -> torch.device:
-    """A PyTorch device; "auto" is CUDA where there is one, else the CPU."""
+    """Return a PyTorch device; "auto" is CUDA if available, else the CPU."""
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(device)
 
 
-def native_precision(device: torch.device) -> torch.dtype:
-    """bfloat16 where the hardware multiplies in it, else float32: emulated, it is slower and no better.
+def pick_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type in which the layers of a network multiply.
 
-    Native are CUDA from compute capability 8 (Ampere) and CPUs with AMX or AVX512-BF16.
+    Args:
+        precision: fp32, bf16, or auto: bfloat16 on CUDA from compute capability 8.0 (Ampere), where the
+            hardware multiplies in it, else float32.
+        device: where the network runs.
+
+    Raises:
+        InputError: the precision does not exist.
     """
-    if device.type == "cuda":
-        native = torch.cuda.get_device_capability(device) >= (8, 0)
-    else:
-        features = torch.cpu.get_capabilities()
-        native = any(features.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
-    return torch.bfloat16 if native else torch.float32
+    match precision:
+        case "fp32":
+            return torch.float32
+        case "bf16":
+            return torch.bfloat16
+        case "auto":
+            native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+            return torch.bfloat16 if native else torch.float32
+    raise InputError(f"precision: '{precision}' does not exist; choose fp32, bf16 or auto.")

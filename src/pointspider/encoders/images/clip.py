@@ -1,15 +1,13 @@
-"""CLIP models behind one interface, whether open_clip or transformers holds them.
+"""CLIP models of open_clip and transformers behind one interface.
 
-Each is a pair of towers that map images and prompts to one space. An image has two embeddings:
+A CLIP is a pair of towers that map images and prompts to one space. An image has two embeddings:
 
-    pooled      (B, W)  the class token after the vision tower's last LayerNorm (its patches' mean, where the
-                        model's configuration pools so)
-    projected   (B, D)  pooled times the projection matrix (W, D); what is compared with prompts (C, D)
+    pooled      (B, W)  the class token after the vision tower's last LayerNorm (or the mean of the patches, if
+                        the model's configuration pools so)
+    projected   (B, D)  pooled times the projection matrix (W, D); compared with prompts (C, D)
 
 Neither is normalised. Architecture, activation, image size, mean and standard deviation come from the model's
-own configuration.
-
-B is images, C prompts, S the image size that the model takes.
+configuration. B: images, C: prompts, S: image size of the model in pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,36 +15,50 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import torch
+from jaxtyping import Float, Float32, UInt8
 from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
-from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from pointspider.core.errors import InputError
-from pointspider.training.device import native_precision, pick_device
+from pointspider.encoders.images.hub import check_files
+from pointspider.training.device import pick_device, pick_precision
 
-#: Images that go through the vision tower at once. More are no faster: on a CPU their activations leave the
-#: caches, and a GPU is full.
+#: Images per batch. Larger batches are not faster: on a CPU their activations exceed the caches, and a GPU is
+#: busy.
 BATCH_SIZE = {"cpu": 16, "cuda": 256}
+#: Two prompts that every text tower must tell apart.
+DIFFERENT_PROMPTS = ("a photo of a cat", "a photo of a dog")
+#: CLIP's vocabulary (Radford et al. 2021), by its size, and the token numbers of a text that uses one of its
+#: last entries: start, a, photo, of, a, jekyll, diffuser, end.
+CLIP_VOCABULARY = 49408
+KNOWN_TEXT = "a photo of a jekyll diffuser"
+KNOWN_TOKENS = [49406, 320, 1125, 539, 320, 49405, 49400, 49407]
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """From square uint8 images to what the vision tower takes."""
+    """Resizes and normalises square images for the vision tower.
 
-    size: int  # S
-    mean: tuple[float, float, float]  # of each channel, in [0, 1]
+    Attributes:
+        size: S.
+        mean, std: of each channel, in [0, 1].
+        resample: filter to resize with.
+    """
+
+    size: int
+    mean: tuple[float, float, float]
     std: tuple[float, float, float]
     resample: Image.Resampling
 
-    def __call__(self, images: np.ndarray, device: torch.device) -> torch.Tensor:
-        """(B, H, H, 3) uint8 to (B, 3, S, S) float32 on `device`, resized where H is not S."""
+    def __call__(self, images: UInt8[np.ndarray, "B H H 3"], device: torch.device) -> Float32[Tensor, "B 3 S S"]:
+        """Return pixels on `device`; images of another size are resized."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
             raise TypeError(f"CLIP takes images (B, H, H, 3) uint8, not {images.shape} {images.dtype}")
         if images.shape[1] != self.size:
             images = np.stack([self._resize(image) for image in images])
-        # Bytes travel to the device, a quarter of the floats
+        # Bytes are copied to the device, a quarter of the size of floats
         pixels = torch.tensor(images, device=device).permute(0, 3, 1, 2)  # (B, 3, S, S)
         mean, std = (torch.tensor(values, device=device).view(3, 1, 1) for values in (self.mean, self.std))
         return (pixels - 255 * mean) / (255 * std)
@@ -57,128 +69,117 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class ClipEncoder:
-    """A frozen CLIP; get one from `load_clip`."""
+    """A frozen CLIP, see `load_clip`.
 
-    vision: Callable[[torch.Tensor], torch.Tensor]  # pixels (B, 3, S, S) to pooled (B, W)
-    projection: torch.Tensor  # (W, D)
-    text: Callable[[Sequence[str]], torch.Tensor]  # prompts to (C, D)
+    Attributes:
+        vision: pixels (B, 3, S, S) to pooled embeddings (B, W).
+        projection: (W, D).
+        tokenize: prompts to token numbers (C, T), padded.
+        text: token numbers (C, T) to embeddings (C, D).
+        vocabulary: number of tokens of the text tower.
+        preprocessing: of images.
+    """
+
+    vision: Callable[[Tensor], Tensor]
+    projection: Tensor
+    tokenize: Callable[[Sequence[str]], Tensor]
+    text: Callable[[Tensor], Tensor]
+    vocabulary: int
     preprocessing: Preprocessing
 
     @property
     def image_size(self) -> int:
-        """Width and height in pixels of the images that need no resizing."""
+        """Width and height in pixels of images that are not resized."""
         return self.preprocessing.size
 
     @torch.inference_mode()
     def encode_images(
-        self, images: np.ndarray, batch_size: int | None = None, precision: torch.dtype | None = None
-    ) -> dict[str, np.ndarray]:
-        """Embed images.
+        self, images: UInt8[np.ndarray, "B H H 3"], batch_size: int | None = None, precision: str = "auto"
+    ) -> dict[str, Float32[np.ndarray, "B _"]]:
+        """Embed sRGB images.
 
         Args:
-            images: (B, H, H, 3) uint8 sRGB.
-            batch_size: images that go through the tower at once; None: `BATCH_SIZE`.
-            precision: in which the tower multiplies; None: `native_precision`. Weights, norms and the
-                projection stay float32.
+            images: square.
+            batch_size: images per batch; None: `BATCH_SIZE`.
+            precision: of the tower's products, see `pointspider.training.device.pick_precision`. Weights, norms
+                and the projection stay float32.
 
         Returns:
-            {"pooled": (B, W) float32, "projected": (B, D) float32}.
+            {"pooled": (B, W), "projected": (B, D)}.
         """
         device = self.projection.device
         size = batch_size or BATCH_SIZE[device.type]
-        precision = precision or native_precision(device)
+        dtype = pick_precision(precision, device)
         starts = tqdm(range(0, len(images), size), "CLIP images", unit="batch", disable=None, leave=False)
-        with torch.autocast(device.type, precision, enabled=precision != torch.float32):
+        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             batches = [self.vision(self.preprocessing(images[i : i + size], device)) for i in starts]
         pooled = torch.cat(batches).float()
         return {"pooled": pooled.cpu().numpy(), "projected": (pooled @ self.projection).cpu().numpy()}
 
     @torch.inference_mode()
-    def encode_prompts(self, prompts: Sequence[str]) -> np.ndarray:
-        """Embed prompts: (C, D) float32."""
-        return self.text(prompts).cpu().numpy()
+    def encode_prompts(self, prompts: Sequence[str]) -> Float32[np.ndarray, "C D"]:
+        """Embed prompts; longer ones than the text tower's context are cut."""
+        embeddings: np.ndarray = self.text(self.tokenize(prompts)).cpu().numpy()
+        return embeddings
 
 
 def load_clip(name: str, backend: str, directory: str | Path, device: str = "auto") -> ClipEncoder:
     """Load a CLIP from a local directory; safetensors are preferred to pickled tensors.
 
     Args:
-        name: what params.yaml calls it; for messages.
-        backend: "open_clip" (open_clip_config.json and open_clip_model.safetensors) or "transformers"
-            (CLIPModel: config.json, model.safetensors, preprocessor_config.json and the tokenizer's files).
-        directory: see `hub.model_directory`.
-        device: see `device.pick_device`.
+        name: its key in `encoders.images` of params.yaml, for messages.
+        backend: "open_clip" (open_clip_config.json, open_clip_model.safetensors) or "transformers" (CLIPModel:
+            config.json, model.safetensors, preprocessor_config.json; tokenizer.json, or vocab.json and
+            merges.txt).
+        directory: see `pointspider.encoders.images.hub.model_directory`.
+        device: see `pointspider.training.device.pick_device`.
 
     Raises:
-        InputError: the directory does not hold a whole CLIP with a ViT.
+        InputError: a file of the model, its tokenizer or its image processor is missing or damaged; the
+            vision tower is not a ViT; the processor does something else than resize and normalise; the
+            tokenizer or the text tower does not tell prompts apart.
     """
-    if backend not in BACKENDS:
-        raise InputError(f"encoders.images.{name}: backend '{backend}' is not one of {sorted(BACKENDS)}.")
+    if backend not in ("open_clip", "transformers"):
+        raise InputError(
+            f"encoders.images.{name}: backend '{backend}' does not exist; choose open_clip or transformers."
+        )
+    if problem := check_files(Path(directory), backend):
+        raise InputError(f"encoders.images.{name}: {directory}: {problem}. {_ADVICE}")
     try:
-        return BACKENDS[backend](str(directory), pick_device(device))
+        if backend == "open_clip":
+            from pointspider.encoders.images.open_clip import load
+        else:
+            from pointspider.encoders.images.transformers import load
+        encoder = load(str(directory), pick_device(device))
+        _check_text(encoder)
     except Exception as error:  # the two libraries raise almost anything
         raise InputError(
-            f"encoders.images.{name}: {directory} holds no whole {backend} model ({error}). Give a directory "
-            "as the Hugging Face hub has it."
+            f"encoders.images.{name}: {directory} is not a complete {backend} model ({error}). {_ADVICE}"
         ) from error
+    return encoder
 
 
-def _load_open_clip(directory: str, device: torch.device) -> ClipEncoder:
-    source = f"local-dir:{directory}"
-    # Without require_pretrained, missing weights are a warning and the model is random
-    model = open_clip.create_model(source, device=device, require_pretrained=True).eval()
-    tokenizer = open_clip.get_tokenizer(source)
-    if not isinstance(model.visual, open_clip.transformer.VisionTransformer):
-        raise InputError(f"its vision tower is a {type(model.visual).__name__}, not a ViT.")
-    # A ViT without `proj` returns its pooled feature
-    projection, model.visual.proj = model.visual.proj.detach(), None
-    configuration = model.visual.preprocess_cfg
-    return ClipEncoder(
-        vision=model.visual,
-        projection=projection,
-        text=lambda prompts: model.encode_text(tokenizer(list(prompts)).to(device)),
-        preprocessing=Preprocessing(
-            size=model.visual.image_size[0],
-            mean=tuple(configuration["mean"]),
-            std=tuple(configuration["std"]),
-            resample=Image.Resampling[configuration["interpolation"].upper()],
-        ),
-    )
+_ADVICE = "Give a directory with all files of the model on the Hugging Face hub."
 
 
-def _load_transformers(directory: str, device: torch.device) -> ClipEncoder:
-    model, report = CLIPModel.from_pretrained(
-        directory, local_files_only=True, dtype=torch.float32, output_loading_info=True
-    )
-    # Missing weights are a warning to transformers and random in the model
-    if missing := sorted(report["missing_keys"]):
-        raise InputError(f"tensors missing: {', '.join(missing)}")
-    model = model.to(device).eval()
-    tokenizer = AutoTokenizer.from_pretrained(directory, local_files_only=True)
-    processor = AutoImageProcessor.from_pretrained(directory, local_files_only=True)
-    size = model.config.vision_config.image_size
-    if processor.do_resize and set(dict(processor.size).values()) != {size}:
-        raise InputError(f"it resizes images to {processor.size} and then cuts {size} pixels out.")
-
-    def text(prompts: Sequence[str]) -> torch.Tensor:
-        tokens = tokenizer(list(prompts), padding=True, truncation=True, return_tensors="pt").to(device)
-        return model.text_projection(model.text_model(**tokens).pooler_output)
-
-    return ClipEncoder(
-        # Of CLIPModel's outputs only the towers' own pooler_output is unprojected
-        vision=lambda pixels: model.vision_model(pixel_values=pixels).pooler_output,
-        projection=model.visual_projection.weight.detach().T,
-        text=text,
-        preprocessing=Preprocessing(
-            size=size,
-            mean=tuple(processor.image_mean),
-            std=tuple(processor.image_std),
-            resample=Image.Resampling(processor.resample),
-        ),
-    )
+def _check_text(encoder: ClipEncoder) -> None:
+    """Refuse a tokenizer or text tower that does not tell prompts apart; without its files it gives no error."""
+    first, second = encoder.encode_prompts(DIFFERENT_PROMPTS)
+    if np.allclose(first, second):
+        raise InputError(
+            f"'{DIFFERENT_PROMPTS[0]}' and '{DIFFERENT_PROMPTS[1]}' have the same embedding: the tokenizer's "
+            "files are missing or damaged"
+        )
+    if encoder.vocabulary == CLIP_VOCABULARY:
+        tokens = encoder.tokenize([KNOWN_TEXT])[0].tolist()
+        if tokens[: len(KNOWN_TOKENS)] != KNOWN_TOKENS:
+            raise InputError(
+                f"the tokenizer's files are damaged: '{KNOWN_TEXT}' has the tokens "
+                f"{tokens[: len(KNOWN_TOKENS)]}, not CLIP's {KNOWN_TOKENS}"
+            )
 
 
-BACKENDS: dict[str, Callable[[str, torch.device], ClipEncoder]] = {
-    "open_clip": _load_open_clip,
-    "transformers": _load_transformers,
-}
+def vector(values: Sequence[float]) -> tuple[float, float, float]:
+    """The three channels of a mean or standard deviation."""
+    red, green, blue = map(float, values)
+    return red, green, blue

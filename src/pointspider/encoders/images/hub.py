@@ -1,5 +1,6 @@
-"""Published models on the Hugging Face hub, at the commits that data/sources.csv names."""
+"""Published models on the Hugging Face hub, at the commits in data/sources.csv, and the files of a model."""
 
+import json
 from pathlib import Path
 
 import httpx2
@@ -8,56 +9,102 @@ from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 
 from pointspider.core.errors import InputError
 
-#: What each library reads, beside the weights: configuration, preprocessing and tokenizer.
-FILES = {
-    "open_clip": ["open_clip_config.json"],
-    "transformers": [
-        "config.json",
-        "preprocessor_config.json",
-        "tokenizer*.json",
-        "vocab.json",
-        "merges.txt",
-        "special_tokens_map.json",
-    ],
-}
-#: The weights, the safe format first: a commit that lacks it has the other.
+#: Weights that each library reads: the safe format first, for commits that have both.
 WEIGHTS = {
     "open_clip": ["open_clip_model.safetensors", "open_clip_pytorch_model.bin"],
     "transformers": ["model.safetensors", "pytorch_model.bin"],
 }
+#: Other files that each library needs. Of each entry, all files of one alternative.
+REQUIRED = {
+    "open_clip": [[["open_clip_config.json"]]],
+    "transformers": [
+        [["config.json"]],
+        [["preprocessor_config.json"]],
+        [["tokenizer.json"], ["vocab.json", "merges.txt"]],
+    ],
+}
+#: Files that are read if they are there.
+OPTIONAL = {"open_clip": [], "transformers": ["tokenizer_config.json", "special_tokens_map.json"]}
 
 
 def model_directory(weights: str | Path, backend: str, revision: str | None) -> Path:
-    """The local directory of a model: itself, or the hub's cache, to which what is missing is downloaded.
+    """Return the local directory of a model, after downloading what the hub's cache lacks.
 
-    The hub's library resumes and retries, and with HF_HUB_OFFLINE=1 never asks the network.
+    The hub's library resumes and retries downloads. With HF_HUB_OFFLINE=1 it does not use the network.
 
     Args:
         weights: a local directory, or the name of a model on the hub.
         backend: "open_clip" or "transformers".
-        revision: the commit on the hub, of data/sources.csv.
+        revision: commit on the hub, from data/sources.csv.
 
     Raises:
-        InputError: it is neither; or its cache lacks a file that the hub does not give.
+        InputError: neither a directory nor a known model; or a file is neither in the cache nor on the hub, or
+            it is damaged.
     """
     if Path(weights).is_dir():
         return Path(weights)
     if revision is None:
         raise InputError(
             f"'{weights}' is neither a directory nor a model of data/sources.csv. Give a local directory "
-            "that holds the whole model, or add the hub's model, at a commit, to data/sources.csv."
+            "that contains the model, or add the hub's model, at a commit, to data/sources.csv."
         )
-    directory = _download(str(weights), revision, FILES[backend])
+    others = [name for entry in REQUIRED[backend] for files in entry for name in files] + OPTIONAL[backend]
+    directory = _download(str(weights), revision, others)
     for name in WEIGHTS[backend]:
         _download(str(weights), revision, [name])
         if (directory / name).exists():
-            return directory
-    # The library is content with a part of a commit in its cache
-    raise _incomplete(str(weights), revision, f"has neither {' nor '.join(WEIGHTS[backend])}")
+            break
+    else:
+        # The library accepts a cache that has only some files of a commit
+        raise _incomplete(str(weights), revision, f"has neither {' nor '.join(WEIGHTS[backend])}")
+    if problem := check_files(directory, backend):
+        raise _incomplete(str(weights), revision, f"does not supply it: {problem}")
+    return directory
+
+
+def check_files(directory: Path, backend: str) -> str:
+    """Describe the first configuration, tokenizer or processor file that is missing, empty or damaged; else ""."""
+    required = [*REQUIRED[backend]]
+    if backend == "open_clip" and (directory / "open_clip_config.json").is_file():
+        if problem := _check_file(directory / "open_clip_config.json"):
+            return problem
+        config = json.loads((directory / "open_clip_config.json").read_text(encoding="utf-8"))
+        if config.get("model_cfg", {}).get("text_cfg", {}).get("hf_tokenizer_name"):
+            required.append(REQUIRED["transformers"][-1])  # its tokenizer is not open_clip's own
+    names = OPTIONAL[backend]
+    for alternatives in required:
+        if not any(all((directory / name).exists() for name in files) for files in alternatives):
+            partial = [files for files in alternatives if any((directory / name).exists() for name in files)]
+            missing = [
+                " and ".join(name for name in files if not (directory / name).exists())
+                for files in partial or alternatives
+            ]
+            return f"{' or '.join(missing)} is missing"
+        names = [*names, *(name for files in alternatives for name in files)]
+    present = [directory / name for name in names if (directory / name).exists()]
+    return next((problem for path in present if (problem := _check_file(path))), "")
+
+
+def _check_file(path: Path) -> str:
+    """Describe what is wrong with a text file; "" if nothing is."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{path.name} cannot be read ({error})"
+    if not text.strip():
+        return f"{path.name} is empty"
+    if path.suffix == ".json":
+        try:
+            content = json.loads(text)
+        except ValueError as error:
+            return f"{path.name} is damaged ({error})"
+        if not isinstance(content, dict):
+            return f"{path.name} is damaged (not a JSON object)"
+    return ""
 
 
 def _download(name: str, revision: str, patterns: list[str]) -> Path:
-    """The snapshot's directory, with those files of the commit that match."""
+    """Return the directory of the snapshot, with the files of the commit that match."""
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (httpx2.HTTPError, OSError) as error:
@@ -68,9 +115,9 @@ def _download(name: str, revision: str, patterns: list[str]) -> Path:
 
 
 def _incomplete(name: str, revision: str, problem: str) -> InputError:
-    offline = ", which HF_HUB_OFFLINE forbids to ask," if HF_HUB_OFFLINE else ""
+    offline = ", which HF_HUB_OFFLINE disables," if HF_HUB_OFFLINE else ""
     return InputError(
-        f"{name}: the cache {HF_HUB_CACHE} lacks commit {revision}, or some of it, and the Hugging Face "
-        f"hub{offline} {problem}. Where there is a network, run `hf download {name} --revision {revision}` "
-        "and copy that cache here; or give a local directory that holds the model."
+        f"{name}: the cache {HF_HUB_CACHE} lacks files of commit {revision}, and the Hugging Face "
+        f"hub{offline} {problem}. Run `hf download {name} --revision {revision}` on a machine with a network "
+        "and copy its cache here, or give a local directory that contains the model."
     )

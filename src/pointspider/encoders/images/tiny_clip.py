@@ -1,35 +1,33 @@
-"""A tiny CLIP, trained from scratch on renders: what the embedded preset has in place of published weights.
+"""A tiny CLIP trained from scratch on renders: the embedded preset uses it instead of published weights.
 
-It is an open_clip model in all but size (configuration, tokenizer, loss, file layout), so that
-`clip.load_clip` loads it as it loads a real one.
-
-B is images in a batch, S their width and height in pixels.
+It is an open_clip model in all but size (configuration, tokenizer, loss, files), so `load_clip` loads it like a
+published one. B: images in a batch, S: their width and height in pixels.
 """
 
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import open_clip
 import torch
+from jaxtyping import Int64, Integer, UInt8
 from safetensors.torch import save_file
-from torch import nn
-from tqdm import tqdm
+from torch import Tensor, nn
 
 from pointspider.core.errors import InputError
-from pointspider.training.reproducible import reproducible
+from pointspider.encoders.images.settings import HEAD_WIDTH, TinyClipSettings
+from pointspider.training.checkpoint import Checkpoint, fingerprint
+from pointspider.training.loop import Metrics, OnEpoch, reproducible, run_epochs
 
-#: Tokens of a prompt with its start and end; "a model of night stand" takes 7.
+#: Tokens of a prompt with its start and end; "a model of night stand" has 7.
 CONTEXT_LENGTH = 16
-#: Channels of an attention head, in both towers; widths are multiples of it.
-HEAD_WIDTH = 32
-#: As CLIP was trained (Radford et al. 2021, hyperparameter tables): AdamW's coefficients for ViTs, and the
-#: highest factor on the cosines.
+#: From the training of CLIP (Radford et al. 2021, hyperparameter tables): AdamW's coefficients for ViTs, and
+#: the largest factor on the cosines.
 BETAS = (0.9, 0.98)
 MAX_SCALE = 100
 #: Share of the steps in which the learning rate rises.
@@ -39,28 +37,8 @@ ZOOM = (0.85, 1.15)
 SHIFT = 0.06
 
 
-@dataclass(frozen=True)
-class ClipSettings:
-    """Architecture and training of a tiny CLIP: an entry of `encoders.images` with `weights: train`.
-
-    With the embedded preset's values and 960 renders of 64 pixels, 16 epochs took 42 s of one CPU core with
-    patch 8 and 17 s with patch 16, and named 95 % and 98 % of 320 clean renders of unseen objects among 40
-    classes.
-    """
-
-    patch: int  # pixels; the image's width is a multiple of it
-    width: int  # of the vision tower
-    layers: int  # of the vision tower
-    text_width: int
-    text_layers: int
-    projection: int  # width of the common space
-    epochs: int
-    learning_rate: float  # AdamW, its peak
-    weight_decay: float
-
-
-def architecture(image_size: int, settings: ClipSettings) -> dict:
-    """The arguments of open_clip's CLIP, `model_cfg` of open_clip_config.json."""
+def architecture(image_size: int, settings: TinyClipSettings) -> dict[str, Any]:
+    """Return the arguments of open_clip's CLIP, `model_cfg` of open_clip_config.json."""
     return {
         "embed_dim": settings.projection,
         "vision_cfg": {
@@ -69,12 +47,12 @@ def architecture(image_size: int, settings: ClipSettings) -> dict:
             "width": settings.width,
             "head_width": HEAD_WIDTH,
             "patch_size": settings.patch,
-            # Untrained, a class token sees all images alike, and training may never leave that plateau
+            # An untrained class token is alike for all images, and training may not leave that plateau
             "pool_type": "avg",
         },
         "text_cfg": {
             "context_length": CONTEXT_LENGTH,
-            "vocab_size": 49408,  # open_clip's own tokenizer
+            "vocab_size": 49408,  # of open_clip's tokenizer
             "width": settings.text_width,
             "heads": settings.text_width // HEAD_WIDTH,
             "layers": settings.text_layers,
@@ -82,11 +60,11 @@ def architecture(image_size: int, settings: ClipSettings) -> dict:
     }
 
 
-def preprocessing(images: np.ndarray) -> dict:
-    """How a model of images (M, S, S, 3) uint8 sees them, `preprocess_cfg` of open_clip_config.json.
+def preprocessing(images: UInt8[np.ndarray, "M S S 3"]) -> dict[str, Any]:
+    """Return `preprocess_cfg` of open_clip_config.json for a model trained on `images`.
 
-    Their own mean and standard deviation take the place of those of natural images: renders are mostly
-    white, and would look all alike to an untrained tower.
+    Mean and standard deviation are those of the images, not of natural ones: renders are mostly white, and
+    would look all alike to an untrained tower.
     """
     return {
         "mean": (images.mean(axis=(0, 1, 2)) / 255).tolist(),
@@ -96,8 +74,8 @@ def preprocessing(images: np.ndarray) -> dict:
     }
 
 
-def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Zoom and shift each image of (B, S, S, 3), by picking pixels; the border's colour fills what opens."""
+def augment(images: UInt8[Tensor, "B S S 3"], generator: torch.Generator) -> UInt8[Tensor, "B S S 3"]:
+    """Zoom and shift each image by nearest-neighbour sampling; the border's colour fills gaps."""
     count, size = images.shape[:2]
     zoom = torch.empty(count, 1).uniform_(*ZOOM, generator=generator)
     shift = torch.empty(2, count, 1).uniform_(-SHIFT * size, SHIFT * size, generator=generator)
@@ -106,45 +84,46 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return images[torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def batches(labels: torch.Tensor, generator: torch.Generator) -> Iterator[torch.Tensor]:
-    """One epoch of image numbers (B,), each image once, each batch with at most one image of a class.
+def batches(labels: Int64[Tensor, " M"], generator: torch.Generator) -> Iterator[Int64[Tensor, " B"]]:
+    """Yield the image numbers of one epoch, each once; a batch has at most one image of a class.
 
-    With two of a class, the loss would push one of them away from a prompt that describes it: a false
-    negative. So the batch is as large as the number of classes.
+    With two images of a class, the loss would push one of them away from a prompt that describes it (a false
+    negative). So the batch size is the number of classes.
     """
     shuffled = torch.randperm(len(labels), generator=generator)
     shuffled = shuffled[labels[shuffled].argsort(stable=True)]
     counts = torch.bincount(labels)
-    turn = torch.cat([torch.arange(count) for count in counts.tolist()])  # which of its class each is
+    turn = torch.cat([torch.arange(count) for count in counts.tolist()])  # position within the class
     for number in range(int(counts.max())):
         yield shuffled[turn == number]
 
 
-def tokenize(prompts: Sequence[str]) -> torch.Tensor:
-    """Prompts (C,) to tokens (C, CONTEXT_LENGTH).
+def tokenize(prompts: Sequence[str]) -> Int64[Tensor, "C context"]:
+    """Return the token numbers of prompts.
 
     Raises:
-        InputError: a prompt is too long, and would be cut.
+        InputError: a prompt is longer than the context.
     """
     tokens = open_clip.SimpleTokenizer(context_length=CONTEXT_LENGTH + 1)(list(prompts))
     for prompt, last in zip(prompts, tokens[:, -1].tolist(), strict=True):
         if last:
             raise InputError(
-                f"zero_shot.prompt: '{prompt}' has more than the {CONTEXT_LENGTH} tokens of a tiny CLIP."
+                f"zero_shot.prompt: '{prompt}' has more than the {CONTEXT_LENGTH} tokens of a tiny CLIP; "
+                "shorten it."
             )
-    return tokens[:, :-1]
+    return tokens[:, :-1].clone()
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
-    """Linear warmup, then half a cosine to zero."""
+    """Linear warm-up, then half a cosine to zero."""
     warmup = max(1, round(WARMUP * steps))
     if step < warmup:
         return (step + 1) / warmup
-    return 0.5 * (1 + np.cos(np.pi * (step - warmup) / max(1, steps - warmup)))
+    return 0.5 * (1 + float(np.cos(np.pi * (step - warmup) / max(1, steps - warmup))))
 
 
-def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
-    """Matrices decay; gains, biases and the temperature do not, as in CLIP."""
+def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weight decay for matrices, none for gains, biases and the temperature, as in CLIP."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     return [
         {"params": [p for p in trained if p.ndim >= 2], "weight_decay": weight_decay},
@@ -153,82 +132,92 @@ def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict]:
 
 
 def train_clip(
-    images: np.ndarray,
-    labels: np.ndarray,
+    images: UInt8[np.ndarray, "M S S 3"],
+    labels: Integer[np.ndarray, " M"],
     prompts: Sequence[str],
-    settings: ClipSettings,
+    settings: TinyClipSettings,
     seed: int,
-    on_epoch: Callable[[int, dict[str, float]], None] = lambda epoch, metrics: None,
-) -> tuple[open_clip.CLIP, list[dict[str, float]]]:
+    checkpoint: Path | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> tuple[open_clip.CLIP, list[Metrics]]:
     """Train on the CPU.
 
     Args:
-        images: (M, S, S, 3) uint8 sRGB.
-        labels: (M,) integers, numbers of prompts.
-        prompts: (C,) one per class.
-        settings: see `ClipSettings`.
+        images: sRGB.
+        labels: numbers of prompts.
+        prompts: one per class.
+        settings: see `TinyClipSettings`.
         seed: of initial weights, batches and augmentation.
-        on_epoch: called after every epoch with its number and {"loss", "accuracy"}, the means over its
-            batches; accuracy is top-1 among the batch's prompts.
+        checkpoint: file to resume from, see `pointspider.training.checkpoint`.
+        on_epoch: see `pointspider.training.loop.OnEpoch`.
 
     Returns:
-        The model in eval mode, and the epochs' metrics.
+        The model in eval mode, and each epoch's loss and accuracy, means over its batches. The accuracy is
+        top-1 among the prompts of the batch.
 
     Raises:
-        InputError: a prompt is too long, or the patch does not divide the image.
+        InputError: a prompt is too long, the patch does not divide the image, or the checkpoint is damaged.
     """
     size = images.shape[1]
     if size % settings.patch:
         raise InputError(
-            f"render.resolution: {size} is not a multiple of the tiny CLIP's patch {settings.patch}."
+            f"render.resolution: {size} is not a multiple of the tiny CLIP's patch {settings.patch}; change "
+            "one of them."
         )
     preprocess = preprocessing(images)
     tokens = tokenize(prompts)
-    images, labels = torch.tensor(images), torch.tensor(labels, dtype=torch.long)
+    made_of = {"prompts": list(prompts), "seed": seed, **settings.model_dump()}
+    identity = fingerprint(made_of, {"images": images, "labels": labels}, torch.device("cpu"))
+    pictures, classes = torch.tensor(images), torch.tensor(labels, dtype=torch.long)
     mean, std = (torch.tensor(preprocess[key]).view(3, 1, 1) for key in ("mean", "std"))
     loss_function = open_clip.ClipLoss()
-    history = []
     with reproducible(seed, f"tiny-clip-patch{settings.patch}") as generator:
         model = open_clip.CLIP(**architecture(size, settings))
-        model.visual.preprocess_cfg = preprocess  # where open_clip keeps it
-        # Random embeddings tell a few prompts' tokens apart; their table is larger than all the rest
+        model.visual.preprocess_cfg = preprocess  # where open_clip stores it
+        # Random token embeddings are enough for a few prompts; their table is larger than all other weights
         model.token_embedding.requires_grad_(False)
         optimizer = torch.optim.AdamW(
             parameter_groups(model, settings.weight_decay), lr=settings.learning_rate, betas=BETAS, fused=True
         )
-        steps = settings.epochs * int(torch.bincount(labels).max())
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: learning_rate_factor(step, steps)
-        )
-        description = f"CLIP with patch {settings.patch}"
-        for epoch in tqdm(range(settings.epochs), desc=description, unit="epoch", disable=None):
+        steps = settings.epochs * int(torch.bincount(classes).max())
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps))
+
+        def train_epoch(history: list[Metrics]) -> Metrics:
             losses, hits = [], []
-            for rows in batches(labels, generator):
-                pixels = augment(images[rows], generator).permute(0, 3, 1, 2) / 255  # (B, 3, S, S)
-                image_features, text_features, scale = model((pixels - mean) / std, tokens[labels[rows]])
+            for rows in batches(classes, generator):
+                pixels = augment(pictures[rows], generator).permute(0, 3, 1, 2) / 255  # (B, 3, S, S)
+                image_features, text_features, scale = model((pixels - mean) / std, tokens[classes[rows]])
                 loss = loss_function(image_features, text_features, scale)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                scheduler.step()
+                schedule.step()
                 with torch.no_grad():
                     model.logit_scale.clamp_(max=np.log(MAX_SCALE))
                 losses.append(loss.item())
                 best = (image_features @ text_features.T).argmax(dim=1)
                 hits.append((best == torch.arange(len(rows))).float().mean().item())
-            metrics = {"loss": float(np.mean(losses)), "accuracy": float(np.mean(hits))}
-            history.append(metrics)
-            on_epoch(epoch, metrics)
+            return {"loss": float(np.mean(losses)), "accuracy": float(np.mean(hits))}
+
+        history = run_epochs(
+            train_epoch,
+            settings.epochs,
+            f"train CLIP with patch {settings.patch}",
+            {"model": model, "optimizer": optimizer, "schedule": schedule},
+            generator,
+            Checkpoint(checkpoint, identity) if checkpoint else None,
+            on_epoch,
+        )
     return model.eval(), history
 
 
-def save_clip(directory: str | Path, model: open_clip.CLIP, settings: ClipSettings) -> None:
-    """Write a model as the Hugging Face hub holds open_clip's; equal weights give equal bytes.
+def save_clip(directory: str | Path, model: open_clip.CLIP, settings: TinyClipSettings) -> None:
+    """Write a model as the directory of an open_clip model on the Hugging Face hub. Equal weights give equal bytes.
 
     Args:
-        directory: written whole or not at all; one that is there is replaced.
+        directory: replaced if it exists; not changed if writing fails.
         model: as `train_clip` returns it.
-        settings: those that it was trained with.
+        settings: of its training.
     """
     config = {
         "model_cfg": architecture(model.visual.image_size[0], settings),
@@ -237,9 +226,9 @@ def save_clip(directory: str | Path, model: open_clip.CLIP, settings: ClipSettin
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as temporary:
-        whole = Path(temporary) / directory.name
-        whole.mkdir()
-        (whole / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
-        save_file(model.state_dict(), whole / "open_clip_model.safetensors")
+        new = Path(temporary) / directory.name
+        new.mkdir()
+        (new / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+        save_file(model.state_dict(), new / "open_clip_model.safetensors")
         shutil.rmtree(directory, ignore_errors=True)
-        os.replace(whole, directory)
+        os.replace(new, directory)

@@ -1,0 +1,124 @@
+"""Safe reading of checkpoints in foreign formats. No code in a file is executed."""
+
+import argparse
+import codecs
+import json
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from pointspider.core.errors import InputError
+
+#: Keys under which published checkpoints store their tensors, tried in this order.
+CONTAINERS = ("model_state", "model_state_dict", "state_dict", "net", "model", "base_model", "module")
+#: Prefixes that wrappers add to every name, outermost first.
+PREFIXES = ("module.", "model.")
+
+
+def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read named tensors from safetensors or from a file of `torch.save`.
+
+    A pickled file is a dictionary of tensors, or contains one under a key of `CONTAINERS`. `PREFIXES` that all
+    names share are removed. Besides tensors only NumPy scalars and `argparse.Namespace` may be in the file.
+
+    Returns:
+        {name: tensor} on the CPU, and the metadata of a safetensors file, else {}.
+
+    Raises:
+        InputError: the file is missing, damaged, contains other types, or no dictionary of tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"{path}: no such file. Correct encoders.points.checkpoint, or put the file there.")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _without_prefixes(_find_tensors(path, _unpickle(path))), {}
+
+
+def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """List the tensors that are missing, unexpected or of another shape; "" if all match."""
+    problems = {
+        "missing": [name for name in expected if name not in found],
+        "unexpected": [name for name in found if name not in expected],
+        "of another shape": [
+            f"{name} {tuple(found[name].shape)} instead of {tuple(expected[name].shape)}"
+            for name in expected
+            if name in found and found[name].shape != expected[name].shape
+        ],
+    }
+    return "; ".join(f"{problem}: {', '.join(names)}" for problem, names in problems.items() if names)
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: incomplete or not a safetensors file ({error}).") from error
+
+
+def _unpickle(path: Path) -> object:
+    scalar = np.float64(0).__reduce__()[0]
+    allowed = [
+        scalar,
+        (scalar, "numpy.core.multiarray.scalar"),  # its name in NumPy 1
+        np.dtype,
+        *(type(np.dtype(name)) for name in ("float32", "float64", "int64")),
+        codecs.encode,
+        argparse.Namespace,
+    ]
+    try:
+        with torch.serialization.safe_globals(allowed):
+            content: object = torch.load(path, map_location="cpu", weights_only=True)
+        return content
+    # A damaged pickle can raise almost any error
+    except Exception as error:
+        # PyTorch's message advises to load with weights_only=False, which executes the code in the file
+        unsafe = isinstance(error, pickle.UnpicklingError) and "Unsupported global" in str(error)
+        problem = (
+            "contains types other than tensors and numbers, so it is not safe to load"
+            if unsafe
+            else "damaged, or not a PyTorch checkpoint"
+        )
+        raise InputError(f"{path}: {problem}. Use a checkpoint that contains only tensors.") from error
+
+
+def _find_tensors(path: Path, content: object) -> dict[str, Tensor]:
+    """The dictionary of tensors in the content of a checkpoint."""
+    found = content
+    while isinstance(found, Mapping):
+        inner = next((found[key] for key in CONTAINERS if isinstance(found.get(key), Mapping)), None)
+        if inner is None:
+            break
+        found = inner
+    if not isinstance(found, Mapping) or not found:
+        raise InputError(f"{path}: contains no tensors under {_keys(content)}{_EXPECTED}")
+    if not all(isinstance(name, str) for name in found):
+        raise InputError(f"{path}: the keys are not names of tensors but {_keys(found)}{_EXPECTED}")
+    if not all(isinstance(value, Tensor) for value in found.values()):
+        raise InputError(f"{path}: not all values are tensors; the keys are {_keys(found)}{_EXPECTED}")
+    return dict(found)
+
+
+_EXPECTED = (
+    f". Expected is a dictionary of named tensors, possibly under one of the keys {', '.join(CONTAINERS)}."
+)
+
+
+def _keys(content: object) -> str:
+    if not isinstance(content, Mapping):
+        return f"a {type(content).__name__}"
+    names = json.dumps([str(key) for key in list(content)[:5]])
+    return names.replace("]", ", …]") if len(content) > 5 else names
+
+
+def _without_prefixes(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in tensors):
+            tensors = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors

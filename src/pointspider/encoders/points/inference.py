@@ -1,0 +1,56 @@
+"""Embed and classify NumPy clouds with a point encoder, in batches."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from pointspider.core.errors import InputError
+from pointspider.encoders.base import PointEncoder
+from pointspider.encoders.points.module import PointEncoderModule
+
+
+def embed_clouds(
+    encoder: PointEncoder, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
+) -> Float[np.ndarray, "clouds width"]:
+    """Embed clouds.
+
+    Args:
+        encoder: in eval mode, as `load_point_encoder` returns it.
+        clouds: float32.
+        batch_size: clouds per batch.
+
+    Raises:
+        InputError: the clouds have the wrong number of channels or too few points.
+    """
+    if clouds.shape[2] != encoder.channels:
+        raise InputError(f"clouds have {clouds.shape[2]} channels; the encoder takes {encoder.channels}.")
+    if clouds.shape[1] < encoder.minimum_points:
+        raise InputError(
+            f"clouds have {clouds.shape[1]} points; the encoder needs at least {encoder.minimum_points}."
+        )
+    return _apply(encoder.embed, clouds, encoder.device, batch_size)
+
+
+def classify(
+    encoder: PointEncoderModule, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
+) -> Int64[np.ndarray, " clouds"]:
+    """Predict class numbers. Arguments as for `embed_clouds`."""
+    return _apply(lambda x: encoder(x)[0].argmax(dim=1), clouds, encoder.device, batch_size)
+
+
+def class_logits(
+    encoder: PointEncoderModule, features: Float[np.ndarray, "clouds width"]
+) -> Float[np.ndarray, "clouds classes"]:
+    """Logits of the encoder's classifier for embeddings."""
+    return _apply(encoder.logits, features, encoder.device, batch_size=4096)
+
+
+def _apply(
+    function: Callable[[Tensor], Tensor], values: np.ndarray, device: torch.device, batch_size: int
+) -> np.ndarray:
+    with torch.inference_mode():
+        results = [function(batch.to(device)) for batch in torch.tensor(values).split(batch_size)]
+    return torch.cat(results).cpu().numpy()

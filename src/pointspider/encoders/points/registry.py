@@ -1,0 +1,129 @@
+"""Registry of point encoders: one file per architecture in `pointspider.encoders.points.architectures`.
+
+A file registers its class under the file's name:
+
+    @register_point_encoder("pointnet")
+    class PointNet(PointEncoderModule): ...
+
+The names are known without importing PyTorch; a class is imported when it is first looked up.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pointspider.core.errors import InputError
+from pointspider.core.files import atomic
+from pointspider.encoders.points import architectures
+
+if TYPE_CHECKING:
+    from pointspider.encoders.points.module import PointEncoderModule
+
+_Class = TypeVar("_Class", bound="type[PointEncoderModule]")
+
+
+class _Registry(Mapping[str, "type[PointEncoderModule]"]):
+    """The classes by name, in alphabetical order."""
+
+    def __init__(self) -> None:
+        self._files = {module.name for module in pkgutil.iter_modules(architectures.__path__)}
+        self._classes: dict[str, type[PointEncoderModule]] = {}
+
+    def register(self, name: str, encoder: type[PointEncoderModule]) -> None:
+        self._classes[name] = encoder
+
+    def __getitem__(self, name: str) -> type[PointEncoderModule]:
+        if name not in self._classes and name in self._files:
+            importlib.import_module(f"{architectures.__name__}.{name}")
+        return self._classes[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(self._files | self._classes.keys()))
+
+    def __len__(self) -> int:
+        return len(self._files | self._classes.keys())
+
+
+#: The registered classes by name. `list_point_encoders` gives the names.
+POINT_ENCODERS = _Registry()
+
+
+def register_point_encoder(name: str) -> Callable[[_Class], _Class]:
+    """Class decorator: make a point encoder known as `name`, the value of `encoders.points.name`."""
+
+    def register(encoder: _Class) -> _Class:
+        POINT_ENCODERS.register(name, encoder)
+        return encoder
+
+    return register
+
+
+def list_point_encoders() -> list[str]:
+    """Names of the registered point encoders, sorted. Does not import PyTorch."""
+    return list(POINT_ENCODERS)
+
+
+def create_point_encoder(name: str, classes: int) -> PointEncoderModule:
+    """Create a point encoder with random weights from PyTorch's global random state.
+
+    Args:
+        name: one of `list_point_encoders`.
+        classes: outputs of the classifier.
+
+    Raises:
+        InputError: the name is not registered.
+    """
+    if name not in POINT_ENCODERS:
+        raise InputError(
+            f"encoders.points.name: '{name}' does not exist; choose one of {', '.join(POINT_ENCODERS)}."
+        )
+    return POINT_ENCODERS[name](classes)
+
+
+def save_point_encoder(path: str | Path, name: str, model: PointEncoderModule) -> None:
+    """Write a point encoder as safetensors. Equal weights give equal bytes."""
+    from safetensors.torch import save_file
+
+    # One entry: safetensors writes several in random order
+    metadata = {"point_encoder": json.dumps({"name": name, "classes": model.classes})}
+    with atomic(path) as temporary:
+        save_file(model.state_dict(), temporary, metadata=metadata)
+
+
+def load_point_encoder(name: str, path: str | Path, device: str = "auto") -> PointEncoderModule:
+    """Load a point encoder. The file determines the number of classes.
+
+    Args:
+        name: one of `list_point_encoders`.
+        path: a file of `save_point_encoder`, or a published checkpoint (see
+            `pointspider.encoders.checkpoints.read_tensors`).
+        device: see `pointspider.training.device.pick_device`.
+
+    Returns:
+        The model in eval mode.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds another model; the message lists the tensors that do
+            not match.
+    """
+    from pointspider.encoders.checkpoints import describe_mismatch, read_tensors
+    from pointspider.training.device import pick_device
+
+    if name not in POINT_ENCODERS:
+        create_point_encoder(name, 1)  # raises
+    architecture = POINT_ENCODERS[name]
+    tensors, metadata = read_tensors(path)
+    saved_as = json.loads(metadata["point_encoder"])["name"] if "point_encoder" in metadata else name
+    if saved_as != name:
+        raise InputError(f"{path}: contains a {saved_as}, not a {name} (encoders.points.name).")
+    state = architecture.convert(tensors)
+    model = architecture(architecture.count_classes(state))
+    if mismatch := describe_mismatch(model.state_dict(), state):
+        raise InputError(f"{path}: not a checkpoint of {name} (encoders.points.name). Tensors {mismatch}.")
+    model.load_state_dict(state)
+    return model.to(pick_device(device)).eval()
