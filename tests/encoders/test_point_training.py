@@ -11,12 +11,12 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from pointspider.encoders.points.base import classify, save_point_encoder
+from pointspider.encoders.points.pointnet import PointNet
 
 from pointspider.clouds.names import MODELNET40_CLASSES
 from pointspider.clouds.sources.modelnet40 import read_train_split
 from pointspider.core.errors import InputError
-from pointspider.encoders.points.base import classify, save_point_encoder
-from pointspider.encoders.points.pointnet import PointNet
 from pointspider.encoders.points.training import (
     PointSettings,
     Training,

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-
 from pointspider.encoders.points.base import ARCHITECTURES, class_logits, classify, encode, load_point_encoder
 from pointspider.encoders.points.pointnet import PointNet, TNet, distance_from_orthogonality
 from pointspider.encoders.points.pointnet_vanilla import PointNetVanilla

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 import torch
+from pointspider.encoders.points.base import ARCHITECTURES, encode, load_point_encoder, save_point_encoder
+from pointspider.encoders.points.pointnet import PointNet
 from safetensors.torch import save_file
 
 from pointspider.core.errors import InputError
-from pointspider.encoders.points.base import ARCHITECTURES, encode, load_point_encoder, save_point_encoder
-from pointspider.encoders.points.pointnet import PointNet
 
 
 @pytest.fixture

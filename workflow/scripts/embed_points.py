@@ -16,5 +16,7 @@ with job(snakemake.log[0]):
     pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
     for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):
         clouds = read_clouds(source, used)
-        layers = ((name, ids, {"global": embed_clouds(model, points)}) for name, (ids, points) in clouds.items())
+        layers = (
+            (name, ids, {"global": embed_clouds(model, points)}) for name, (ids, points) in clouds.items()
+        )
         write_embeddings(target, layers, params.name, params.preset)

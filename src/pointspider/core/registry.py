@@ -68,11 +68,10 @@ class Registry(Mapping[str, T]):
         Raises:
             InputError: there is no such entry; the message gives the closest name.
         """
-        entries = self._load()
-        if name in entries:
-            return entries[name]
-        close = difflib.get_close_matches(name, entries, n=1)
-        hint = f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(entries)}."
+        if name in self:
+            return self[name]
+        close = difflib.get_close_matches(name, self, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"choose from {', '.join(self)}."
         raise InputError(f"{key}{': ' if key else ''}'{name}' is not a {self.kind}; {hint}")
 
     def _load(self) -> dict[str, T]:

@@ -1,4 +1,4 @@
-"""Interfaces of the point encoders. The image encoders have one class, `pointspider.encoders.images.clip.ClipEncoder`."""
+"""Interfaces of the point encoders."""
 
 from typing import Protocol, runtime_checkable
 

@@ -6,6 +6,7 @@ import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +24,9 @@ PREFIXES = ("module.", "model.")
 def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     """Read named tensors from safetensors or from a file of `torch.save`.
 
-    A pickled file is a dictionary of tensors, or contains one under a key of `CONTAINERS`. `PREFIXES` that all
-    names share are removed. Besides tensors only NumPy scalars and `argparse.Namespace` may be in the file.
+    A pickled file is a dictionary of tensors, or contains one under a key of `CONTAINERS`. `PREFIXES` are
+    removed if all names share them. Besides tensors only NumPy scalars and `argparse.Namespace` may be in the
+    file.
 
     Returns:
         {name: tensor} on the CPU, and the metadata of a safetensors file, else {}.
@@ -64,7 +66,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def _unpickle(path: Path) -> object:
     scalar = np.float64(0).__reduce__()[0]
-    allowed = [
+    allowed: list[Any] = [
         scalar,
         (scalar, "numpy.core.multiarray.scalar"),  # its name in NumPy 1
         np.dtype,

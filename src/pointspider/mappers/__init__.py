@@ -1,0 +1,1 @@
+"""Predictors of image embeddings from point-cloud embeddings: mappers, fits and constants."""

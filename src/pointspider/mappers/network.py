@@ -1,50 +1,51 @@
 """The mapper: six linear layers that widen and narrow again, from point-cloud embedding to image embedding.
 
-    BASE   norm "none"      Linear only: the whole mapper is one affine map
+    BASE   norm "none"      Linear only: the mapper is one affine map
     LNORM  norm "layer"     LayerNorm after each of the first five Linear layers
     RNORM  norm "response"  LocalResponseNorm after each of the first five Linear layers
 
-There is no activation function (paper, section IV; docs/paper.md tells how the norms' place was read). Hence
-two shortcuts, both exact but for rounding: a trained BASE is folded into one matrix (`fold`), and on large
-batches BASE and LNORM take a basis of their inputs through the layers (`Mapper.forward_in_basis`).
+There is no activation function (paper, section IV; docs/paper.md explains the place of the norms). Hence two
+shortcuts, both exact up to rounding: a trained BASE is folded into one matrix (`fold`), and for large
+batches BASE and LNORM process a basis of their inputs (`Mapper.forward_in_basis`).
 """
 
 import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
 import torch
+from jaxtyping import Float, Float32
 from safetensors.torch import save_file
 from torch import Tensor, nn
-from torch.autograd.function import FunctionCtx
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import atomic
-from pointspider.mappers.base import point_embeddings
+from pointspider.mappers.affine import Affine
+from pointspider.mappers.base import check_embeddings, check_tensors, read_metadata, write_metadata
 
 #: Widths of the five hidden layers in multiples of the base width: 1024 → 2048 → 4096 → 8192 → 4096 →
 #: 2048 → 1024 (paper, section IV).
 HIDDEN = (2, 4, 8, 4, 2)
 
-#: Rows; bounds the memory of the hidden layers, 128 MiB for the widest at full width.
+#: Rows per step of `predict`; the widest hidden layer of the paper then takes 128 MiB.
 PREDICTED_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a mapper is before it has weights; stored beside them.
+    """Layers of a mapper; stored with its weights.
 
     Attributes:
         input_width: of the point-cloud embedding.
         output_width: of the image embedding.
         norm: none, layer or response, as `mapper.norm` of params.yaml.
         base_width: hidden layers are 2, 4, 8, 4 and 2 times this; None: the input's width (paper).
-        response_size: neighbouring channels that LocalResponseNorm sums over; used by norm "response" alone.
-        hidden: widths of the hidden layers in multiples of the base width; (): one linear layer, a baseline.
+        response_size: neighbouring channels that LocalResponseNorm sums over; only for norm "response".
+        hidden: widths of the hidden layers in multiples of the base width; (): a single linear layer.
     """
 
     input_width: int
@@ -56,62 +57,66 @@ class Architecture:
 
 
 class ChannelResponseNorm(nn.LocalResponseNorm):
-    """LocalResponseNorm over the channels of (N, C), which PyTorch's own takes only as (N, C, 1).
+    """LocalResponseNorm over the channels of (N, C); PyTorch's takes only (N, C, 1).
 
-    Its constants are PyTorch's: alpha 1e-4, beta 0.75, k 1.
+    The constants are PyTorch's: alpha 1e-4, beta 0.75, k 1.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "N C"]) -> Float[Tensor, "N C"]:
         if self.size == 1:
-            # Its square would overflow or lose digits in bfloat16; float64 stays float64.
-            return _ResponseOfOne.apply(x.to(torch.promote_types(x.dtype, torch.float32)))
+            # In bfloat16 the square would overflow or lose digits; float64 stays float64
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))
+            normalised: Tensor = _ResponseOfOne.apply(wide)
+            return normalised
         return super().forward(x.unsqueeze(2)).squeeze(2)  # (N, C) → (N, C, 1) → (N, C)
 
 
 class _ResponseOfOne(torch.autograd.Function):
     """LocalResponseNorm of size 1: x / s^0.75 with s = 1 + 1e-4 x²; its derivative: (1 - 0.5e-4 x²) / s^1.75.
 
-    PyTorch's own goes through a padded average pool, a power and their stored intermediates.
+    PyTorch's uses a padded average pool and a power, and stores their intermediate results.
     """
 
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         root = (x * x).mul_(1e-4).add_(1).rsqrt_()  # s^-1/2
         return root.sqrt().mul_(root).mul_(x)
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         square = (x * x).mul_(1e-4)
         root = (square + 1).rsqrt_()
         slope = root.sqrt().mul_(root).mul_(root).mul_(root)  # s^-7/4
-        return slope.mul_(square.mul_(-0.5).add_(1)).mul_(gradient)
+        derivative: Tensor = slope.mul_(square.mul_(-0.5).add_(1)).mul_(gradient)
+        return derivative
 
 
 class _Gram(torch.autograd.Function):
-    """basis @ basisᵀ, (K, width) → (K, K), whose backward pass is one product; autograd's own makes two."""
+    """basis @ basisᵀ, (K, width) → (K, K), with one product in the backward pass; autograd computes two."""
 
     @staticmethod
-    def forward(ctx: FunctionCtx, basis: Tensor) -> Tensor:
+    def forward(ctx: Any, basis: Tensor) -> Tensor:
         ctx.save_for_backward(basis)
         return basis @ basis.T
 
     @staticmethod
-    def backward(ctx: FunctionCtx, gradient: Tensor) -> Tensor:
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         (basis,) = ctx.saved_tensors
-        return (gradient + gradient.T) @ basis
+        product: Tensor = (gradient + gradient.T) @ basis
+        return product
 
 
 class Mapper(nn.Module):
-    """Maps (N, input_width) to (N, output_width), float32.
+    """The network. A `pointspider.mappers.base.Predictor`.
 
     Attributes:
-        architecture: its `Architecture`, with the base width as a number.
+        architecture: its layers, with the base width as a number.
         layers: Linear, Norm, Linear, Norm, …, Linear.
 
     Raises:
-        InputError: the norm has no such name.
+        InputError: the norm does not exist.
     """
 
     def __init__(
@@ -133,7 +138,7 @@ class Mapper(nn.Module):
         self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], output_width))
 
     def initialise(self, generator: torch.Generator) -> None:
-        """Draw new weights from `generator`, from PyTorch's default distribution of Linear layers."""
+        """Draw the weights of the Linear layers from PyTorch's default distribution."""
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 bound = layer.in_features**-0.5  # weights and biases are U(-bound, bound)
@@ -141,21 +146,33 @@ class Mapper(nn.Module):
                     layer.weight.uniform_(-bound, bound, generator=generator)
                     layer.bias.uniform_(-bound, bound, generator=generator)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.layers(x)  # (N, input_width) → (N, output_width)
+    @property
+    def input_width(self) -> int:
+        """Width of point-cloud embeddings."""
+        return self.architecture.input_width
 
-    def forward_in_basis(self, x: Tensor) -> Tensor:
-        """`forward` of norm "none" and "layer" for batches with many more rows than the input is wide.
+    @property
+    def output_width(self) -> int:
+        """Width of image embeddings."""
+        return self.architecture.output_width
 
-        Linear layers and LayerNorm's centring map all samples alike; LayerNorm's division is one number per
-        sample. So every layer's output is `coordinates` @ `basis`, with K = input_width + 1 or a few more:
-        the K basis rows go through the layers instead of the N samples. A sample's variance comes from the
-        basis' Gram matrix. Same result and gradients but for rounding; float32 or wider only.
+    def forward(self, x: Float[Tensor, "N inputs"]) -> Float[Tensor, "N outputs"]:
+        mapped: Tensor = self.layers(x)
+        return mapped
+
+    def forward_in_basis(self, x: Float[Tensor, "N inputs"]) -> Float[Tensor, "N outputs"]:
+        """`forward` of norm "none" and "layer", for batches with many more rows than the input is wide.
+
+        Linear layers and LayerNorm's centring are the same linear map for all samples; LayerNorm's division
+        is one number per sample. So every layer's output is `coordinates` @ `basis`, where `basis` has
+        K = input_width + 1 rows or a few more, and the layers process K rows instead of N. The variance of a
+        sample follows from the Gram matrix of `basis`. Result and gradients differ only by rounding. Needs
+        float32 or wider.
         """
         first, *rest = self.layers
         one = x.new_ones(len(x), 1)
         coordinates = torch.cat([x, one], dim=1)  # (N, K)
-        basis = torch.cat([first.weight.T, first.bias[None]])  # (K, width); the last coordinate is always 1
+        basis = torch.cat([first.weight.T, first.bias[None]])  # (K, width); the last coordinate is 1
         for layer in rest:
             if isinstance(layer, nn.Linear):
                 basis = basis @ layer.weight.T
@@ -173,7 +190,7 @@ class Mapper(nn.Module):
         """Whether, for a batch of `rows`, `forward_in_basis` needs fewer multiplications than `forward`."""
         architecture = self.architecture
         if architecture.norm == "response":
-            return False  # it bends every sample in its own way
+            return False  # not linear in the samples
         k = architecture.input_width + 1
         weights = sum(layer.weight.numel() for layer in self.layers if isinstance(layer, nn.Linear))
         in_basis = k * weights + rows * k * architecture.output_width
@@ -183,49 +200,45 @@ class Mapper(nn.Module):
         return in_basis < rows * weights
 
     @torch.inference_mode()
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """Map point-cloud embeddings, (n, input_width), to image embeddings, (n, output_width) float32.
+    def predict(
+        self, embeddings: Float[np.ndarray, "clouds inputs"]
+    ) -> Float32[np.ndarray, "clouds outputs"]:
+        """Map point-cloud embeddings to image embeddings.
 
         Raises:
             InputError: the embeddings have another width.
         """
-        rows = torch.from_numpy(point_embeddings(embeddings, self.architecture.input_width))
-        return torch.cat([self(part) for part in rows.split(PREDICTED_AT_ONCE)]).numpy()
+        rows = torch.from_numpy(check_embeddings(embeddings, self.input_width))
+        mapped: np.ndarray = torch.cat([self(part) for part in torch.split(rows, PREDICTED_AT_ONCE)]).numpy()
+        return mapped
 
-
-@dataclass(frozen=True)
-class AffineMapper:
-    """A BASE mapper after training: x @ matrix + bias.
-
-    Attributes:
-        matrix: (input_width, output_width) float32.
-        bias: (output_width,) float32.
-    """
-
-    matrix: Tensor
-    bias: Tensor
-
-    def predict(self, embeddings: np.ndarray) -> np.ndarray:
-        """As `Mapper.predict`."""
-        rows = torch.from_numpy(point_embeddings(embeddings, len(self.matrix)))
-        return torch.addmm(self.bias, rows, self.matrix).numpy()
+    def save(self, path: str | Path) -> None:
+        """Write weights and architecture as safetensors, BASE also folded. Equal weights give equal bytes."""
+        state = {name: value.contiguous().cpu() for name, value in self.state_dict().items()}
+        if self.architecture.norm == "none":
+            folded = fold(self)
+            state["folded.weight"] = torch.from_numpy(folded.weight)
+            state["folded.bias"] = torch.from_numpy(folded.bias)
+        metadata = write_metadata({"kind": "network", "architecture": asdict(self.architecture)})
+        with atomic(path) as temporary:
+            save_file(state, temporary, metadata)
 
 
 @torch.inference_mode()
-def fold(mapper: Mapper) -> AffineMapper:
-    """The one matrix that a BASE mapper is, multiplied out in float64.
+def fold(mapper: Mapper) -> Affine:
+    """Multiply the layers of a BASE mapper out, in float64.
 
     Raises:
-        ValueError: the mapper has a norm, so it is no matrix.
+        ValueError: the mapper has a norm, so it is not affine.
     """
     if mapper.architecture.norm != "none":
-        raise ValueError(f"a mapper with norm '{mapper.architecture.norm}' is no affine map")
-    matrix = torch.eye(mapper.architecture.input_width, dtype=torch.float64)
-    bias = torch.zeros(mapper.architecture.input_width, dtype=torch.float64)
+        raise ValueError(f"a mapper with norm '{mapper.architecture.norm}' is not an affine map")
+    matrix = torch.eye(mapper.input_width, dtype=torch.float64)
+    bias = torch.zeros(mapper.input_width, dtype=torch.float64)
     for linear in mapper.layers[0::2]:
-        weight = linear.weight.double().T
-        matrix, bias = matrix @ weight, bias @ weight + linear.bias.double()
-    return AffineMapper(matrix.float(), bias.float())
+        weight = linear.weight.double().T.cpu()
+        matrix, bias = matrix @ weight, bias @ weight + linear.bias.double().cpu()
+    return Affine(matrix.float().numpy(), bias.float().numpy())
 
 
 def _norm(name: str, width: int, response_size: int) -> nn.Module:
@@ -238,71 +251,36 @@ def _norm(name: str, width: int, response_size: int) -> nn.Module:
     raise InputError(f"mapper.norm: '{name}' does not exist; choose none, layer or response.")
 
 
-def save_mapper(path: str | Path, mapper: Mapper) -> None:
-    """Write weights and architecture as safetensors, BASE also folded. Equal weights give equal bytes."""
-    # One metadata key, because safetensors does not fix the order of several.
-    metadata = {"architecture": json.dumps(asdict(mapper.architecture))}
-    state = {name: value.contiguous().cpu() for name, value in mapper.state_dict().items()}
-    if mapper.architecture.norm == "none":
-        state |= {f"folded.{name}": value for name, value in vars(fold(mapper)).items()}
-    with atomic(path) as temporary:
-        save_file(state, temporary, metadata)
-
-
-def load_predictor(path: str | Path) -> Mapper | AffineMapper:
-    """Read what maps clouds fastest: a BASE mapper folded, the others as they are; both have `predict`.
+def read_architecture(path: str | Path) -> Architecture:
+    """Read the architecture of a saved network.
 
     Raises:
-        InputError: as `load_mapper`.
+        InputError: the file is missing, damaged or not a network.
     """
-    architecture, state = _read(path, prefix="folded.")
-    if architecture.norm != "none":
-        return load_mapper(path)
-    shape = (architecture.input_width, architecture.output_width)
-    _check_state(path, architecture, {"folded.matrix": shape, "folded.bias": shape[1:]}, state)
-    return AffineMapper(state["folded.matrix"], state["folded.bias"])
+    metadata = read_metadata(path)
+    try:
+        values = metadata["architecture"]
+        _norm(values["norm"], 1, 1)  # raises if the name does not exist
+        return Architecture(**{**values, "hidden": tuple(values["hidden"])})
+    except (TypeError, KeyError, ValueError) as error:
+        raise InputError(f"{path}: not a complete mapper ({error}). Delete it and run again.") from error
 
 
 def load_mapper(path: str | Path) -> Mapper:
-    """Read the network that `save_mapper` wrote.
+    """Load a network on the CPU, in eval mode.
 
     Raises:
-        InputError: the file is missing, broken or no mapper; its weights do not fit its architecture, or hold
-            NaN or inf because the training diverged.
+        InputError: the file is missing, damaged or not a network; its weights do not fit its architecture, or
+            hold NaN or inf because the training diverged.
     """
-    architecture, state = _read(path, prefix="layers.")
+    architecture = read_architecture(path)
     mapper = Mapper(**asdict(architecture))
-    _check_state(
-        path, architecture, {name: tuple(value.shape) for name, value in mapper.state_dict().items()}, state
-    )
-    mapper.load_state_dict(state)
-    return mapper.eval()
-
-
-def _read(path: str | Path, prefix: str) -> tuple[Architecture, dict[str, Tensor]]:
-    """The architecture of a saved mapper, and those of its tensors whose names begin with `prefix`."""
     try:
         with safetensors.safe_open(path, framework="pt") as file:
-            architecture = Architecture(**json.loads(file.metadata()["architecture"]))
-            _norm(architecture.norm, 1, architecture.response_size)  # refuses a name that does not exist
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            return architecture, {name: file.get_tensor(name) for name in names}
-    except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a whole mapper ({error}). Delete it and train again.") from error
-
-
-def _check_state(
-    path: str | Path, architecture: Architecture, wanted: dict[str, tuple], state: dict[str, Tensor]
-) -> None:
-    """Refuse tensors that are not `wanted`, by name and shape, or that a diverged training left."""
-    found = {name: tuple(value.shape) for name, value in state.items()}
-    for name in sorted(wanted | found):
-        if wanted.get(name) != found.get(name):
-            raise InputError(
-                f"{path}: {name} has the shape {found.get(name)}, but {architecture} needs "
-                f"{wanted.get(name)}. Delete it and train again."
-            )
-    if not all(torch.isfinite(value).all() for value in state.values()):
-        raise InputError(
-            f"{path}: its weights hold NaN or inf, so its training diverged. Lower mapper.learning_rate."
-        )
+            names = [name for name in file.keys() if name.startswith("layers.")]  # noqa: SIM118 (not a dict)
+            state = {name: file.get_tensor(name) for name in names}
+    except (OSError, safetensors.SafetensorError) as error:
+        raise InputError(f"{path}: not a complete mapper ({error}). Delete it and run again.") from error
+    check_tensors(path, {name: tuple(value.shape) for name, value in mapper.state_dict().items()}, state)
+    mapper.load_state_dict(state)
+    return mapper.eval()

@@ -1,89 +1,62 @@
-"""Train a mapper: Adam on the mean L1 distance between mapped point-cloud embeddings and image embeddings.
+"""Training of mappers: Adam on the mean L1 distance between predicted and true image embeddings.
 
-One loop for BASE, LNORM and RNORM. The data stay on the device; with `batch_size` None each epoch is one step
-on all of it.
+The data stay on the device. With `batch_size` None each epoch is one step on the training split.
 
-Two states are kept: *last*, after the last epoch, and *best*, after the epoch with the lowest test loss.
-Choosing by the test loss makes "best" optimistic: it is the luckiest of many looks at the test split and no
-estimate of the loss on other clouds. The report shows it as "best", beside "last".
+Two states are returned: *last*, after the last epoch, and *best*, after the epoch with the lowest test loss.
+The test loss selects the best epoch, so the loss of *best* is optimistic and not an estimate of the loss on other
+clouds. The report shows both.
 """
 
 import copy
-import ctypes
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 from torch.nn.functional import l1_loss
-from tqdm import tqdm
 
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 from pointspider.mappers.base import LABELS
-from pointspider.mappers.checkpoint import Progress, fingerprint
 from pointspider.mappers.network import HIDDEN, Mapper
+from pointspider.mappers.settings import MapperSettings
+from pointspider.training.checkpoint import Checkpoint, fingerprint
+from pointspider.training.device import pick_device, pick_precision
+from pointspider.training.loop import Metrics, OnEpoch, reproducible, run_epochs
 
-#: A training whose test loss ends above this many times its own lowest has diverged, finite or not.
+#: A training has diverged if its test loss ends above this many times its lowest, even if it is finite.
 DIVERGED = 10
-
-#: Between two checkpoints: what a kill can cost. At full width one is 1.4 GB.
-CHECKPOINT_SECONDS = 60
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The section `mapper` of params.yaml as far as one training uses it.
-
-    Attributes:
-        epochs: passes over the training split (paper: 1000).
-        learning_rate: of Adam (paper, section IV: 0.005); its other constants are PyTorch's.
-        batch_size: samples; None: the whole training split (the paper gives none).
-        base_width: hidden layers are 2, 4, 8, 4 and 2 times this; None: the input's width (paper).
-        response_size: channels of LocalResponseNorm; used by norm "response" alone.
-        hidden: hidden layers, see `pointspider.mappers.network.Architecture`.
-        precision: of the layers' products: fp32, bf16 (weights, losses and Adam stay float32), or auto: bf16
-            where the device computes in it, otherwise fp32.
-    """
-
-    epochs: int
-    learning_rate: float = 0.005
-    batch_size: int | None = None
-    base_width: int | None = None
-    response_size: int = 1
-    precision: str = "auto"
-    hidden: tuple[int, ...] = HIDDEN
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """What a training leaves.
+    """A trained mapper.
 
     Attributes:
-        norm, settings, seed: what was trained.
-        precision: fp32 or bf16, as it was trained.
-        last: the mapper as the training ended, on the CPU; may not be finite where it diverged.
-        best: the mapper after `best_epoch`, on the CPU; untrained where no epoch was finite.
-        train_loss: (epochs,) float64, mean of the batches' losses, each taken before its step.
-        test_loss: (epochs,) float64, loss on the test split after the epoch.
+        norm, settings, seed: of the training.
+        precision: fp32 or bf16.
+        last: the mapper after the last epoch, on the CPU; may hold NaN if it diverged.
+        best: the mapper after `best_epoch`, on the CPU; untrained if no epoch was finite.
+        train_loss: of each epoch, the mean of the losses of its batches before their steps.
+        test_loss: of each epoch, after it.
         diverged_at: the first epoch, counted from 1, whose losses are not finite (the losses end before it),
-            or from which to the end the test loss is above `DIVERGED` times its lowest; None: it did not
-            diverge.
-        seconds: wall time of the epochs, since it was resumed if it was.
+            or from which on the test loss stays above `DIVERGED` times its lowest; None: not diverged.
+        seconds: wall time of the epochs, since the last resume.
     """
 
     norm: str
-    settings: Settings
+    settings: MapperSettings
     seed: int
     precision: str
     last: Mapper
     best: Mapper
-    train_loss: np.ndarray
-    test_loss: np.ndarray
+    train_loss: Float64[np.ndarray, " epochs"]
+    test_loss: Float64[np.ndarray, " epochs"]
     diverged_at: int | None
     seconds: float
 
@@ -93,7 +66,7 @@ class TrainingResult:
         return int(self.test_loss.argmin()) + 1 if len(self.test_loss) else None
 
     def summary(self) -> dict[str, str | int | float | None]:
-        """A run of `pointspider.study.evaluate.candidates.trained`, for JSON: no NaN, no wall time."""
+        """The facts of the training for JSON: no NaN, no wall time."""
         finished = self.diverged_at is None
         return {
             "norm": self.norm,
@@ -111,171 +84,142 @@ class TrainingResult:
 
 
 def train_mapper(
-    x_train: np.ndarray,
-    y_train: np.ndarray,
-    x_test: np.ndarray,
-    y_test: np.ndarray,
+    x_train: Float[np.ndarray, "train inputs"],
+    y_train: Float[np.ndarray, "train outputs"],
+    x_test: Float[np.ndarray, "test inputs"],
+    y_test: Float[np.ndarray, "test outputs"],
     norm: str,
-    settings: Settings,
+    settings: MapperSettings,
     seed: int,
-    on_epoch: Callable[[int, float, float], None] | None = None,
-    device: str | None = None,
+    hidden: Sequence[int] = HIDDEN,
+    on_epoch: OnEpoch | None = None,
+    device: str = "auto",
     checkpoint: Path | None = None,
 ) -> TrainingResult:
-    """Train one mapper from random weights, or on from its checkpoint.
-
-    On the CPU, equal arguments and an equal number of threads give equal bytes, resumed or not.
+    """Train one mapper.
 
     Args:
-        x_train, x_test: (n, input width) point-cloud embeddings.
-        y_train, y_test: (n, output width) image embeddings of the same clouds in the same order.
-        norm: none, layer or response. One seed gives the three the same initial Linear weights and batches.
-        seed: of the initial weights and of the batches.
-        on_epoch: called with (epoch counted from 1, train loss, test loss) after every finite epoch; after a
-            resume first with the epochs before.
-        device: where to train; None: on a CUDA device if there is one.
-        checkpoint: a file that is written every minute and at the end; if it is there and of this training,
-            the training goes on from it. The caller deletes it once the result is safe.
+        x_train, x_test: point-cloud embeddings.
+        y_train, y_test: image embeddings of the same clouds.
+        norm: none, layer or response. With the same seed, the three have the same initial Linear weights and
+            batches.
+        settings: see `MapperSettings`.
+        seed: of the initial weights and the batches.
+        hidden: see `pointspider.mappers.network.Architecture`.
+        on_epoch: see `pointspider.training.loop.OnEpoch`; the metrics are train_l1 and test_l1.
+        device: see `pointspider.training.device.pick_device`.
+        checkpoint: file to resume from, see `pointspider.training.checkpoint`.
 
     Raises:
-        InputError: the embeddings do not fit each other, are empty, or hold NaN or inf; the precision has no
-            such name; the checkpoint is broken.
+        InputError: the embeddings do not fit each other, are empty, or hold NaN or inf; the checkpoint is
+            damaged.
     """
     _check(x_train, y_train, x_test, y_test)
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    precision = _precision(settings.precision, device)
+    target = pick_device(device)
+    dtype = pick_precision(settings.precision, target)
+    precision = "bf16" if dtype == torch.bfloat16 else "fp32"
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
-    # What decides the bytes of a training, beside its data
-    made_of = {"norm": norm, "seed": seed, **asdict(settings), "precision": precision, "device": device}
-    made_of |= {"threads": torch.get_num_threads(), "torch": torch.__version__}
-    training = fingerprint(made_of, arrays)
-    x_train, y_train, x_test, y_test = (
-        torch.as_tensor(values, dtype=torch.float32, device=device) for values in arrays.values()
+    made_of = {"norm": norm, "seed": seed, "hidden": list(hidden), **settings.model_dump()}
+    identity = fingerprint({**made_of, "precision": precision}, arrays, target)
+    x, y, x_held_out, y_held_out = (
+        torch.as_tensor(values, dtype=torch.float32, device=target) for values in arrays.values()
     )
-    _keep_freed_memory()
-
-    mapper = Mapper(
-        x_train.shape[1],
-        y_train.shape[1],
-        norm,
-        settings.base_width,
-        settings.response_size,
-        settings.hidden,
-    )
+    mapper = Mapper(x.shape[1], y.shape[1], norm, settings.base_width, settings.response_size, hidden)
     mapper.initialise(_torch_generator(seed, "weights"))
-    mapper.to(device)
-    optimiser = torch.optim.Adam(mapper.parameters(), lr=settings.learning_rate, fused=True)
-    run = Progress(mapper, copy.deepcopy(mapper), optimiser, _torch_generator(seed, "batches"))
-    if checkpoint:
-        run.restore(checkpoint, training)
-    if on_epoch:
-        for epoch, losses in enumerate(zip(run.train_loss, run.test_loss, strict=True), start=1):
-            on_epoch(epoch, *losses)
-
-    batch_loss = _loss(mapper, precision, device, rows=min(settings.batch_size or len(x_train), len(x_train)))
+    mapper.to(target)
+    best = copy.deepcopy(mapper)
+    optimizer = torch.optim.Adam(mapper.parameters(), lr=settings.learning_rate, fused=True)
+    shuffling = _torch_generator(seed, "batches")
+    batch_loss = _loss(mapper, dtype, target, rows=min(settings.batch_size or len(x), len(x)))
     diverged_at = None
-    start = saved = time.perf_counter()
-    epochs = range(len(run.test_loss) + 1, settings.epochs + 1)
-    for epoch in tqdm(epochs, desc=f"{LABELS[norm]}, seed {seed}", disable=None):
-        total = torch.zeros((), device=device)
-        for x, y in _batches(x_train, y_train, settings.batch_size, run.shuffling):
-            loss = batch_loss(x, y)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            total += loss.detach() * len(x)
-        with torch.inference_mode(), _autocast(precision, device):
-            test_loss = l1_loss(mapper(x_test).float(), y_test).item()
-        train_loss = total.item() / len(x_train)
-        if not (math.isfinite(train_loss) and math.isfinite(test_loss)):
-            diverged_at = epoch
-            break
-        if test_loss < min(run.test_loss, default=math.inf):
-            run.best.load_state_dict(mapper.state_dict())
-        run.train_loss.append(train_loss)
-        run.test_loss.append(test_loss)
-        if on_epoch:
-            on_epoch(epoch, train_loss, test_loss)
-        if checkpoint and time.perf_counter() - saved >= CHECKPOINT_SECONDS:
-            run.save(checkpoint, training)
-            saved = time.perf_counter()
-    if checkpoint:
-        run.save(checkpoint, training)
+
+    def train_epoch(history: list[Metrics]) -> Metrics | None:
+        nonlocal diverged_at
+        total = torch.zeros((), device=target)
+        for inputs, outputs in _batches(x, y, settings.batch_size, shuffling):
+            loss = batch_loss(inputs, outputs)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            total += loss.detach() * len(inputs)
+        with torch.inference_mode(), _autocast(dtype, target):
+            predicted = mapper(x_held_out)
+        metrics = {
+            "train_l1": total.item() / len(x),
+            "test_l1": l1_loss(predicted.float(), y_held_out).item(),
+        }
+        if not all(map(math.isfinite, metrics.values())):
+            diverged_at = len(history) + 1
+            return None
+        if metrics["test_l1"] < min((epoch["test_l1"] for epoch in history), default=math.inf):
+            best.load_state_dict(mapper.state_dict())
+        return metrics
+
+    start = time.perf_counter()
+    with reproducible(seed, "mapper"):
+        history = run_epochs(
+            train_epoch,
+            settings.epochs,
+            f"train {LABELS[norm]}, seed {seed}",
+            {"mapper": mapper, "best": best, "optimizer": optimizer},
+            shuffling,
+            Checkpoint(checkpoint, identity) if checkpoint else None,
+            on_epoch,
+        )
+    test_loss = np.array([epoch["test_l1"] for epoch in history], dtype=np.float64)
     return TrainingResult(
         norm=norm,
         settings=settings,
         seed=seed,
         precision=precision,
         last=mapper.cpu().eval(),
-        best=run.best.cpu().eval(),
-        train_loss=np.array(run.train_loss),
-        test_loss=np.array(run.test_loss),
-        diverged_at=diverged_at or _grown_from(run.test_loss),
+        best=best.cpu().eval(),
+        train_loss=np.array([epoch["train_l1"] for epoch in history], dtype=np.float64),
+        test_loss=test_loss,
+        diverged_at=diverged_at or _grown_from(test_loss),
         seconds=time.perf_counter() - start,
     )
 
 
-def _precision(name: str, device: str) -> str:
-    """fp32 or bf16: what `name` says, or, where it is auto, what the device computes in natively."""
-    if name == "auto":
-        if device.startswith("cuda"):
-            native = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            able = torch.cpu.get_capabilities()
-            native = able.get("amx_bf16") or able.get("avx512_bf16")
-        return "bf16" if native else "fp32"
-    if name not in ("fp32", "bf16"):
-        raise InputError(f"mapper.precision: '{name}' does not exist; choose fp32, bf16 or auto.")
-    return name
+def _autocast(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
 
 
-def _autocast(precision: str, device: str) -> torch.autocast:
-    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16")
-
-
-def _loss(mapper: Mapper, precision: str, device: str, rows: int) -> Callable[[Tensor, Tensor], Tensor]:
-    """The mean L1 of a batch (x, y) of about `rows` rows, computed the fastest way."""
-    # The basis' Gram matrices need the digits of float32.
-    in_basis = precision == "fp32" and mapper.basis_pays(rows)
+def _loss(
+    mapper: Mapper, dtype: torch.dtype, device: torch.device, rows: int
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return the mean L1 as a function of a batch of about `rows` rows, in its fastest form."""
+    # The Gram matrices of the basis need the digits of float32
+    in_basis = dtype == torch.float32 and mapper.basis_pays(rows)
     forward = mapper.forward_in_basis if in_basis else mapper.forward
 
     def loss(x: Tensor, y: Tensor) -> Tensor:
-        with _autocast(precision, device):
+        with _autocast(dtype, device):
             predicted = forward(x)
-        return l1_loss(predicted.float(), y)  # mean over (rows, output width)
+        return l1_loss(predicted.float(), y)  # mean over rows and output width
 
-    # On a GPU forward and backward become CUDA graphs: small batches would wait for kernels to be launched.
-    return torch.compile(loss, mode="reduce-overhead") if device.startswith("cuda") else loss
+    # On a GPU forward and backward become CUDA graphs: small batches would wait for kernel launches
+    return torch.compile(loss, mode="reduce-overhead") if device.type == "cuda" else loss
 
 
 def _batches(
     x: Tensor, y: Tensor, size: int | None, shuffling: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The batches of one epoch: every sample once, in a new order each epoch."""
+    """Yield the batches of one epoch: every sample once, in a new order each epoch."""
     if size is None or size >= len(x):
         yield x, y  # one batch: its order does not matter
     else:
         order = torch.randperm(len(x), generator=shuffling).to(x.device)
-        yield from zip(x[order].split(size), y[order].split(size), strict=True)
+        yield from zip(torch.split(x[order], size), torch.split(y[order], size), strict=True)
 
 
-def _grown_from(test_loss: list[float]) -> int | None:
-    """The epoch (from 1) from which losses stay above `DIVERGED` times their lowest; None: they do not."""
-    within = np.flatnonzero(np.array(test_loss) <= DIVERGED * min(test_loss, default=0))
+def _grown_from(test_loss: Float64[np.ndarray, " epochs"]) -> int | None:
+    """The epoch (from 1) from which on losses stay above `DIVERGED` times their lowest; None: they do not."""
+    if not len(test_loss):
+        return None
+    within = np.flatnonzero(test_loss <= DIVERGED * test_loss.min())
     first = int(within[-1]) + 2 if len(within) else 1
     return first if first <= len(test_loss) else None
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep freed memory for this process.
-
-    It would hand every gradient and activation back to the kernel, which clears each page anew at every step:
-    a third of the time of a small batch at full width.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt:  # glibc alone has it
-        mallopt(-4, 0)  # M_MMAP_MAX: nothing in maps of its own, which are returned when freed
-        mallopt(-1, -1)  # M_TRIM_THRESHOLD: free memory at the heap's end is never trimmed
 
 
 def _torch_generator(seed: int, name: str) -> torch.Generator:
@@ -283,7 +227,7 @@ def _torch_generator(seed: int, name: str) -> torch.Generator:
 
 
 def _check(x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> None:
-    """Refuse embeddings that no mapper can be trained on."""
+    """Refuse embeddings on which no mapper can be trained."""
     for split, x, y in (("train", x_train, y_train), ("test", x_test, y_test)):
         for kind, values in (("point", x), ("image", y)):
             what = f"{kind} embeddings of the {split} split"
@@ -295,9 +239,8 @@ def _check(x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test:
                     "alignment.held_out_classes."
                 )
             if not np.isfinite(values).all():
-                raise InputError(
-                    f"{what}: NaN or inf in row {_first_broken(values)}. Embed this cloud again."
-                )
+                row = int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])
+                raise InputError(f"{what}: NaN or inf in row {row}. Embed this cloud again.")
         if len(x) != len(y):
             raise InputError(
                 f"{len(x)} point embeddings but {len(y)} image embeddings in the {split} split; "
@@ -307,9 +250,5 @@ def _check(x_train: np.ndarray, y_train: np.ndarray, x_test: np.ndarray, y_test:
         if train.shape[1] != test.shape[1]:
             raise InputError(
                 f"{kind} embeddings are {train.shape[1]} wide in the train split but {test.shape[1]} in the "
-                "test split; embed both with one encoder."
+                "test split; embed both with the same encoder."
             )
-
-
-def _first_broken(values: np.ndarray) -> int:
-    return int(np.flatnonzero(~np.isfinite(values).all(axis=1))[0])

@@ -20,7 +20,9 @@ from pointspider.core.files import atomic, content_hash
 State = Any  #: Dictionaries and lists, nested, of tensors and of values that JSON can hold.
 
 
-def fingerprint(settings: Mapping[str, object], arrays: Mapping[str, np.ndarray], device: torch.device) -> str:
+def fingerprint(
+    settings: Mapping[str, object], arrays: Mapping[str, np.ndarray], device: torch.device
+) -> str:
     """Digest of everything that determines the bytes of a trained model.
 
     Args:
@@ -82,7 +84,9 @@ class Checkpoint:
                 raise ValueError("checksum does not match")
             return _restore(json.loads(metadata["state"]), tensors)
         except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-            raise InputError(f"{self.path}: damaged checkpoint ({error}). Delete it and run again.") from error
+            raise InputError(
+                f"{self.path}: damaged checkpoint ({error}). Delete it and run again."
+            ) from error
 
 
 def _flatten(state: State, name: str, tensors: dict[str, Tensor]) -> object:
@@ -112,5 +116,5 @@ def _checksum(tensors: Mapping[str, Tensor], structure: str) -> str:
     digest = hashlib.sha256(structure.encode())
     for name in sorted(tensors):
         digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

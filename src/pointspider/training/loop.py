@@ -106,18 +106,19 @@ def reproducible(seed: int, name: str) -> Iterator[torch.Generator]:
         A generator for batches and augmentation.
     """
     stream = generator(seed, name)
-    before = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    before = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is not deterministic without it
     with torch.random.fork_rng():
         torch.manual_seed(int(stream.integers(2**63)))
         torch.use_deterministic_algorithms(True)
         # Only guards against reading memory before writing it, and slows down training by a tenth
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        memory.fill_uninitialized_memory = False
         try:
             yield torch.Generator().manual_seed(int(stream.integers(2**63)))
         finally:
             torch.use_deterministic_algorithms(before[0])
-            torch.utils.deterministic.fill_uninitialized_memory = before[1]
+            memory.fill_uninitialized_memory = before[1]
 
 
 def _random_state() -> dict[str, Any]:

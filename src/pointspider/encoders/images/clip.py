@@ -2,8 +2,8 @@
 
 A CLIP is a pair of towers that map images and prompts to one space. An image has two embeddings:
 
-    pooled      (B, W)  the class token after the vision tower's last LayerNorm (or the mean of the patches, if
-                        the model's configuration pools so)
+    pooled      (B, W)  the class token after the vision tower's last LayerNorm (or the mean of the patches,
+                        if the model's configuration pools so)
     projected   (B, D)  pooled times the projection matrix (W, D); compared with prompts (C, D)
 
 Neither is normalised. Architecture, activation, image size, mean and standard deviation come from the model's
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float32, UInt8
 from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
@@ -52,7 +52,9 @@ class Preprocessing:
     std: tuple[float, float, float]
     resample: Image.Resampling
 
-    def __call__(self, images: UInt8[np.ndarray, "B H H 3"], device: torch.device) -> Float32[Tensor, "B 3 S S"]:
+    def __call__(
+        self, images: UInt8[np.ndarray, "B H H 3"], device: torch.device
+    ) -> Float32[Tensor, "B 3 S S"]:
         """Return pixels on `device`; images of another size are resized."""
         if images.dtype != np.uint8 or images.ndim != 4 or images.shape[1] != images.shape[2]:
             raise TypeError(f"CLIP takes images (B, H, H, 3) uint8, not {images.shape} {images.dtype}")
@@ -101,8 +103,8 @@ class ClipEncoder:
         Args:
             images: square.
             batch_size: images per batch; None: `BATCH_SIZE`.
-            precision: of the tower's products, see `pointspider.training.device.pick_precision`. Weights, norms
-                and the projection stay float32.
+            precision: of the tower's products, see `pointspider.training.device.pick_precision`. Weights,
+                norms and the projection stay float32.
 
         Returns:
             {"pooled": (B, W), "projected": (B, D)}.
@@ -128,9 +130,9 @@ def load_clip(name: str, backend: str, directory: str | Path, device: str = "aut
 
     Args:
         name: its key in `encoders.images` of params.yaml, for messages.
-        backend: "open_clip" (open_clip_config.json, open_clip_model.safetensors) or "transformers" (CLIPModel:
-            config.json, model.safetensors, preprocessor_config.json; tokenizer.json, or vocab.json and
-            merges.txt).
+        backend: "open_clip" (open_clip_config.json, open_clip_model.safetensors) or "transformers"
+            (CLIPModel: config.json, model.safetensors, preprocessor_config.json; tokenizer.json, or
+            vocab.json and merges.txt).
         directory: see `pointspider.encoders.images.hub.model_directory`.
         device: see `pointspider.training.device.pick_device`.
 
@@ -163,7 +165,7 @@ _ADVICE = "Give a directory with all files of the model on the Hugging Face hub.
 
 
 def _check_text(encoder: ClipEncoder) -> None:
-    """Refuse a tokenizer or text tower that does not tell prompts apart; without its files it gives no error."""
+    """Refuse a tokenizer or text tower that does not tell prompts apart."""
     first, second = encoder.encode_prompts(DIFFERENT_PROMPTS)
     if np.allclose(first, second):
         raise InputError(

@@ -38,8 +38,8 @@ def model_directory(weights: str | Path, backend: str, revision: str | None) -> 
         revision: commit on the hub, from data/sources.csv.
 
     Raises:
-        InputError: neither a directory nor a known model; or a file is neither in the cache nor on the hub, or
-            it is damaged.
+        InputError: neither a directory nor a known model; or a file is damaged, or neither in the cache nor
+            on the hub.
     """
     if Path(weights).is_dir():
         return Path(weights)
@@ -63,7 +63,7 @@ def model_directory(weights: str | Path, backend: str, revision: str | None) -> 
 
 
 def check_files(directory: Path, backend: str) -> str:
-    """Describe the first configuration, tokenizer or processor file that is missing, empty or damaged; else ""."""
+    """Describe the first file besides the weights that is missing, empty or damaged; "" if there is none."""
     required = [*REQUIRED[backend]]
     if backend == "open_clip" and (directory / "open_clip_config.json").is_file():
         if problem := _check_file(directory / "open_clip_config.json"):

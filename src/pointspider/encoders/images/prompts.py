@@ -1,26 +1,27 @@
-"""Prompts: what a CLIP's text tower is asked about each class."""
+"""Prompts that a CLIP's text tower is asked about each class."""
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float32
 
 from pointspider.core.errors import InputError
 
-#: The ways to ask, by how the class name is written, and several phrases at once. Table II asks in one of the
-#: first two (`zero_shot.class_names`), its extension in all.
+#: Two ways to write class names, and an ensemble of phrases. Table II uses one of the first two
+#: (`zero_shot.class_names`), its extension all.
 STYLES = ("verbatim", "spaces", "ensemble")
 
 
 def build_prompts(classes: Sequence[str], template: str, class_names: str) -> list[str]:
-    """One prompt per class.
+    """Return one prompt per class.
 
     Args:
         classes: names with underscores, as "night_stand".
-        template: `zero_shot.prompt`, with {class} where the name goes.
+        template: `zero_shot.prompt`, with {class} in place of the name.
         class_names: spaces ("night stand") or verbatim ("night_stand").
 
     Raises:
-        InputError: the template has no {class}, or `class_names` is neither.
+        InputError: the template has no {class}, or `class_names` does not exist.
     """
     if "{class}" not in template:
         raise InputError(f"zero_shot: the prompt '{template}' lacks {{class}}, the place of the class name.")
@@ -33,7 +34,7 @@ def build_prompts(classes: Sequence[str], template: str, class_names: str) -> li
 def prompt_styles(
     classes: Sequence[str], prompt: str, templates: Sequence[str]
 ) -> dict[str, list[tuple[str, ...]]]:
-    """What each class is asked in each style.
+    """Return the prompts of each class in each style.
 
     Args:
         classes: C names with underscores.
@@ -41,10 +42,10 @@ def prompt_styles(
         templates: `zero_shot.templates`, the phrases of the ensemble.
 
     Returns:
-        {style: C tuples of prompts}, in the order of STYLES; one prompt each but in the ensemble.
+        {style: C tuples of prompts}, in the order of STYLES; only the ensemble has several prompts per class.
 
     Raises:
-        InputError: a template has no {class}, or the ensemble has none at all.
+        InputError: a template has no {class}, or there are no templates.
     """
     if not templates:
         raise InputError("zero_shot.templates: is empty; give the ensemble at least one phrase.")
@@ -57,21 +58,21 @@ def prompt_styles(
 
 
 def embed_prompts(
-    encode: Callable[[list[str]], np.ndarray], prompts: Sequence[tuple[str, ...]]
-) -> np.ndarray:
-    """The direction of each class in a CLIP's space: the mean of its prompts' directions.
+    encode: Callable[[list[str]], Float32[np.ndarray, "prompts D"]], prompts: Sequence[tuple[str, ...]]
+) -> Float32[np.ndarray, "C D"]:
+    """Return the direction of each class in a CLIP's space: the mean of the directions of its prompts.
 
     CLIP's ensemble (A. Radford et al., Learning Transferable Visual Models From Natural Language Supervision,
     2021, section 3.1.4) averages embeddings of unit length.
 
     Args:
-        encode: m prompts to (m, D) float32.
-        prompts: C tuples of T prompts.
+        encode: embeds prompts.
+        prompts: C tuples of equally many prompts.
 
     Returns:
-        (C, D) float32 of unit length.
+        Rows of unit length.
     """
-    every = encode([prompt for own in prompts for prompt in own])  # (C * T, D)
-    every = every / np.linalg.norm(every, axis=1, keepdims=True)
-    mean = every.reshape(len(prompts), -1, every.shape[1]).mean(axis=1)  # (C, D)
+    embeddings = encode([prompt for of_class in prompts for prompt in of_class])  # (C * prompts, D)
+    embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    mean: np.ndarray = embeddings.reshape(len(prompts), -1, embeddings.shape[1]).mean(axis=1)  # (C, D)
     return mean / np.linalg.norm(mean, axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Settings to train a tiny CLIP; without PyTorch, so that params.yaml can be checked where it is missing."""
+"""Settings to train a tiny CLIP. Does not import PyTorch: params.yaml is checked without it."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

@@ -1,7 +1,7 @@
 """A tiny CLIP trained from scratch on renders: the embedded preset uses it instead of published weights.
 
-It is an open_clip model in all but size (configuration, tokenizer, loss, files), so `load_clip` loads it like a
-published one. B: images in a batch, S: their width and height in pixels.
+It is an open_clip model in all but size (configuration, tokenizer, loss, files), so `load_clip` loads it like
+a published one. B: images in a batch, S: their width and height in pixels.
 """
 
 import json
@@ -111,7 +111,7 @@ def tokenize(prompts: Sequence[str]) -> Int64[Tensor, "C context"]:
                 f"zero_shot.prompt: '{prompt}' has more than the {CONTEXT_LENGTH} tokens of a tiny CLIP; "
                 "shorten it."
             )
-    return tokens[:, :-1].clone()
+    return torch.as_tensor(tokens[:, :-1])
 
 
 def learning_rate_factor(step: int, steps: int) -> float:
@@ -180,7 +180,9 @@ def train_clip(
             parameter_groups(model, settings.weight_decay), lr=settings.learning_rate, betas=BETAS, fused=True
         )
         steps = settings.epochs * int(torch.bincount(classes).max())
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: learning_rate_factor(step, steps))
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, steps)
+        )
 
         def train_epoch(history: list[Metrics]) -> Metrics:
             losses, hits = [], []
@@ -212,7 +214,7 @@ def train_clip(
 
 
 def save_clip(directory: str | Path, model: open_clip.CLIP, settings: TinyClipSettings) -> None:
-    """Write a model as the directory of an open_clip model on the Hugging Face hub. Equal weights give equal bytes.
+    """Write a model in the layout of open_clip on the Hugging Face hub. Equal weights give equal bytes.
 
     Args:
         directory: replaced if it exists; not changed if writing fails.

@@ -1,11 +1,12 @@
 """Loads CLIPs with transformers."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
-from transformers import AutoImageProcessor, AutoTokenizer, BaseImageProcessor, CLIPModel
+from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from pointspider.core.errors import InputError
 from pointspider.encoders.images.clip import ClipEncoder, Preprocessing, vector
@@ -13,9 +14,10 @@ from pointspider.encoders.images.clip import ClipEncoder, Preprocessing, vector
 
 def load(directory: str, device: torch.device) -> ClipEncoder:
     """Load a CLIPModel from a directory; see `pointspider.encoders.images.clip.load_clip`."""
-    model, report = CLIPModel.from_pretrained(
+    loaded: Any = CLIPModel.from_pretrained(
         directory, local_files_only=True, dtype=torch.float32, output_loading_info=True
     )
+    model, report = loaded
     # Missing weights are a warning and random in the model
     if missing := sorted(report["missing_keys"]):
         raise InputError(f"tensors missing: {', '.join(missing)}")
@@ -42,17 +44,17 @@ def load(directory: str, device: torch.device) -> ClipEncoder:
         text=text,
         vocabulary=model.config.text_config.vocab_size,
         preprocessing=read_processor(
-            AutoImageProcessor.from_pretrained(directory, local_files_only=True),
+            AutoImageProcessor.from_pretrained(directory, local_files_only=True),  # type: ignore[no-untyped-call]  # transformers
             model.config.vision_config.image_size,
         ),
     )
 
 
-def read_processor(processor: BaseImageProcessor, size: int) -> Preprocessing:
+def read_processor(processor: Any, size: int) -> Preprocessing:
     """Return the steps of an image processor for square images.
 
     Args:
-        processor: from preprocessor_config.json.
+        processor: of transformers, from preprocessor_config.json.
         size: image size of the model in pixels.
 
     Raises:

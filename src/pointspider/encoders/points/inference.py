@@ -52,5 +52,5 @@ def _apply(
     function: Callable[[Tensor], Tensor], values: np.ndarray, device: torch.device, batch_size: int
 ) -> np.ndarray:
     with torch.inference_mode():
-        results = [function(batch.to(device)) for batch in torch.tensor(values).split(batch_size)]
+        results = [function(batch.to(device)) for batch in torch.split(torch.tensor(values), batch_size)]
     return torch.cat(results).cpu().numpy()

@@ -13,12 +13,13 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import atomic
+from pointspider.core.registry import Registry
 from pointspider.encoders.points import architectures
 
 if TYPE_CHECKING:
@@ -27,40 +28,35 @@ if TYPE_CHECKING:
 _Class = TypeVar("_Class", bound="type[PointEncoderModule]")
 
 
-class _Registry(Mapping[str, "type[PointEncoderModule]"]):
-    """The classes by name, in alphabetical order."""
+class _PointEncoders(Registry["type[PointEncoderModule]"]):
+    """Imports a module only when its class is looked up. The modules have the names of their classes."""
 
     def __init__(self) -> None:
-        self._files = {module.name for module in pkgutil.iter_modules(architectures.__path__)}
-        self._classes: dict[str, type[PointEncoderModule]] = {}
-
-    def register(self, name: str, encoder: type[PointEncoderModule]) -> None:
-        self._classes[name] = encoder
+        super().__init__(architectures.__name__, "point encoder")
+        self._modules = {module.name for module in pkgutil.iter_modules(architectures.__path__)}
 
     def __getitem__(self, name: str) -> type[PointEncoderModule]:
-        if name not in self._classes and name in self._files:
-            importlib.import_module(f"{architectures.__name__}.{name}")
-        return self._classes[name]
+        if name in self._modules and name not in self._entries:
+            importlib.import_module(f"{self.package}.{name}")
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._modules or name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._files | self._classes.keys()))
+        return iter(sorted(self._modules | self._entries.keys()))
 
     def __len__(self) -> int:
-        return len(self._files | self._classes.keys())
+        return len(self._modules | self._entries.keys())
 
 
-#: The registered classes by name. `list_point_encoders` gives the names.
-POINT_ENCODERS = _Registry()
+#: The classes by name. `list_point_encoders` gives the names.
+POINT_ENCODERS = _PointEncoders()
 
 
 def register_point_encoder(name: str) -> Callable[[_Class], _Class]:
-    """Class decorator: make a point encoder known as `name`, the value of `encoders.points.name`."""
-
-    def register(encoder: _Class) -> _Class:
-        POINT_ENCODERS.register(name, encoder)
-        return encoder
-
-    return register
+    """Class decorator: register a point encoder as `name`, a value of `encoders.points.name`."""
+    return POINT_ENCODERS.register(name)
 
 
 def list_point_encoders() -> list[str]:
@@ -78,11 +74,7 @@ def create_point_encoder(name: str, classes: int) -> PointEncoderModule:
     Raises:
         InputError: the name is not registered.
     """
-    if name not in POINT_ENCODERS:
-        raise InputError(
-            f"encoders.points.name: '{name}' does not exist; choose one of {', '.join(POINT_ENCODERS)}."
-        )
-    return POINT_ENCODERS[name](classes)
+    return POINT_ENCODERS.find(name, "encoders.points.name")(classes)
 
 
 def save_point_encoder(path: str | Path, name: str, model: PointEncoderModule) -> None:
@@ -108,15 +100,13 @@ def load_point_encoder(name: str, path: str | Path, device: str = "auto") -> Poi
         The model in eval mode.
 
     Raises:
-        InputError: the file is missing, damaged, or holds another model; the message lists the tensors that do
-            not match.
+        InputError: the file is missing, damaged, or contains another model; the message lists the tensors
+            that do not match.
     """
     from pointspider.encoders.checkpoints import describe_mismatch, read_tensors
     from pointspider.training.device import pick_device
 
-    if name not in POINT_ENCODERS:
-        create_point_encoder(name, 1)  # raises
-    architecture = POINT_ENCODERS[name]
+    architecture = POINT_ENCODERS.find(name, "encoders.points.name")
     tensors, metadata = read_tensors(path)
     saved_as = json.loads(metadata["point_encoder"])["name"] if "point_encoder" in metadata else name
     if saved_as != name:

@@ -1,4 +1,4 @@
-"""Settings to train a point encoder; without PyTorch, so that params.yaml can be checked where it is missing."""
+"""Settings to train a point encoder. Does not import PyTorch: params.yaml is checked without it."""
 
 from typing import Literal
 
@@ -9,7 +9,7 @@ class PointSettings(BaseModel):
     """Training settings: `encoders.points` of params.yaml with `checkpoint: train`.
 
     ModelNet40-C's benchmark trains PointNet for 300 epochs of 1024 points in batches of 32 with learning rate
-    0.001 and the plateau schedule. This reaches 89 to 90 % on ModelNet40's test split and takes days on a CPU.
+    0.001 and the plateau schedule: 89 to 90 % on ModelNet40's test split, after days on a CPU.
     15 epochs of 128 points with the cosine schedule take about a minute of one CPU core for 480 procedural
     clouds and reach 90 % on 320 clean test clouds of 40 classes.
     """

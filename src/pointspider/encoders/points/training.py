@@ -24,7 +24,6 @@ from pointspider.training.loop import Metrics, OnEpoch, reproducible, run_epochs
 LABEL_SMOOTHING = 0.2  # probability that the target gives to all wrong classes together
 SCALE = (2 / 3, 3 / 2)  # per cloud and axis, uniform
 SHIFT = 0.2  # per cloud and axis, uniform in [-SHIFT, SHIFT]
-PLATEAU = {"factor": 0.5, "patience": 10, "min_lr": 1e-5}  # of the learning rate, by the training loss
 
 
 def augment(points: Float[Tensor, "B N 3"], generator: torch.Generator) -> Float[Tensor, "B N 3"]:
@@ -51,7 +50,7 @@ def batches(
 ) -> Iterator[tuple[Float[Tensor, "B points 3"], Integer[Tensor, " B"]]]:
     """Yield the augmented clouds and labels of one epoch; the last incomplete batch is dropped."""
     size = min(settings.batch_size, len(points))
-    for rows in torch.randperm(len(points), generator=generator).split(size):
+    for rows in torch.split(torch.randperm(len(points), generator=generator), size):
         if len(rows) == size:
             chosen = torch.randperm(points.shape[1], generator=generator)[: settings.points]
             yield augment(points[rows][:, chosen], generator), labels[rows]
@@ -62,7 +61,7 @@ def create_schedule(
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """Create the learning-rate schedule, which is stepped once per epoch."""
     if settings.schedule == "plateau":
-        return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, **PLATEAU)
+        return torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=10, min_lr=1e-5)
     return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, settings.epochs)
 
 
@@ -106,7 +105,9 @@ def train_point_encoder(
     target = pick_device(device)
     clouds, targets = np.asarray(points, np.float32), np.asarray(labels, np.int64)
     identity = fingerprint(
-        {"encoder": name, "seed": seed, **settings.model_dump()}, {"points": clouds, "labels": targets}, target
+        {"encoder": name, "seed": seed, **settings.model_dump()},
+        {"points": clouds, "labels": targets},
+        target,
     )
     x_train, y_train = torch.tensor(clouds), torch.tensor(targets)
     with reproducible(seed, name) as generator:
@@ -122,7 +123,7 @@ def train_point_encoder(
                 logits, penalty = model(x)
                 loss = loss_function(logits, y) + penalty
                 optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]  # PyTorch does not annotate it
+                loss.backward()
                 optimizer.step()
                 losses.append(loss.detach())
                 hits.append((logits.argmax(dim=1) == y).float().mean())
@@ -152,8 +153,8 @@ def _check(model: PointEncoderModule, name: str, clouds: np.ndarray, settings: P
         raise InputError(f"encoders.points: training needs at least 2 clouds, not {len(clouds)}.")
     if settings.points > clouds.shape[1]:
         raise InputError(
-            f"encoders.points.points: {settings.points}, but the training clouds have {clouds.shape[1]} points; "
-            f"choose at most {clouds.shape[1]}."
+            f"encoders.points.points: {settings.points}, but the training clouds have {clouds.shape[1]} "
+            "points; choose at most that many."
         )
     if settings.points < model.minimum_points:
         raise InputError(

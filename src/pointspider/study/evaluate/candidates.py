@@ -1,24 +1,63 @@
-"""What Table III measures: references, fitted baselines, a linear layer, and the mappers."""
+"""What Table III compares: references, baselines and mappers; and the fitting of the baselines."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from pointspider.mappers.base import LABELS
-from pointspider.mappers.fits import Affine
-from pointspider.mappers.training import Settings, train_mapper
+from pointspider.core.files import read_json, write_json
+from pointspider.mappers.base import LABELS, load_predictor
+from pointspider.mappers.settings import MapperSettings
 from pointspider.study.evaluate.alignment import FACTS, Candidate, Clouds, ImageSpace, Predict
 
 
+def fit_predictors(
+    folder: str | Path,
+    train: Clouds,
+    test: Clouds,
+    unit: Sequence[str],
+    baselines: Mapping[str, Any],
+    settings: MapperSettings,
+    seeds: Sequence[int],
+) -> None:
+    """Fit the baselines of one split and write them to files, with facts.json.
+
+    Args:
+        folder: where to write.
+        train, test: the two sides of the split. The fits do not use `test`; the linear layers have their best
+            epoch by it, as the mappers.
+        unit: columns of the manifest; cross-validation leaves out clouds together that share them.
+        baselines: lambdas, folds and seed of `pointspider.mappers.fits.fit_baselines`.
+        settings: of the mappers; a linear layer, trained like them, is BASE without its depth.
+        seeds: one linear layer each.
+    """
+    from pointspider.mappers.fits import fit_baselines
+    from pointspider.mappers.training import train_mapper
+
+    folder, facts = Path(folder), []
+    for name, fit in fit_baselines(train.points, train.images, train.groups(unit), **baselines):
+        fit.save(folder / f"{name}.safetensors")
+        l1_train = float(np.abs(fit.predict(train.points) - train.images).mean())
+        facts.append({"mapper": name, **fit.facts, "l1_train": l1_train})
+    data = train.points, train.images, test.points, test.images
+    for seed in seeds:
+        result = train_mapper(*data, "none", settings, seed, hidden=())
+        result.last.save(folder / f"linear_layer_seed_{seed}_last.safetensors")
+        result.best.save(folder / f"linear_layer_seed_{seed}_best.safetensors")
+        facts.append({"mapper": "linear_layer", **result.summary()})
+    write_json(folder / "facts.json", facts)
+
+
 def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candidate]:
-    """What names clouds without a mapper: the renders' own embeddings, and the point encoder's classifier.
+    """What classifies clouds without a mapper: the embeddings of the renders, and the point encoder's classifier.
 
     Args:
         space: of the images.
         classifier: from point-cloud embeddings (n, X) to logits (n, C) in the order of the space's classes;
-            None: it knows other classes.
+            None: it has other classes, or there is none.
     """
 
     def of_renders(clouds: Clouds) -> pd.DataFrame:
@@ -32,30 +71,22 @@ def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candid
         yield Candidate("reference", "classifier", of_classifier)
 
 
-def fitted(space: ImageSpace, baselines: Mapping[str, Affine], train: Clouds) -> Iterator[Candidate]:
-    """Every baseline of `pointspider.mappers.fits.fit_baselines`, fitted to the clouds `train`."""
-    for name, baseline in baselines.items():
-        l1_train = float(np.abs(baseline.predict(train.points) - train.images).mean())
-        facts = {**baseline.facts, "l1_train": l1_train}
-        yield Candidate("baseline", name, partial(space.measure, baseline.predict), facts=facts)
+def fitted(space: ImageSpace, folder: str | Path) -> Iterator[Candidate]:
+    """The baselines that `fit_predictors` wrote to `folder`."""
+    folder = Path(folder)
+    for facts in read_json(folder / "facts.json"):
+        name = facts["mapper"]
+        if "seed" in facts:
+            stem = f"{name}_seed_{facts['seed']}"
 
+            def load(epoch: str, stem: str = stem) -> Predict:
+                return load_predictor(folder / f"{stem}_{epoch}.safetensors").predict
 
-def linear_layers(
-    space: ImageSpace, train: Clouds, test: Clouds, settings: Settings, seeds: Sequence[int]
-) -> Iterator[Candidate]:
-    """One Linear layer, trained here by the mappers' own optimiser: what is left of BASE without its depth.
-
-    Args:
-        space: of the images.
-        train, test: the two sides of the split.
-        settings: of a mapper without hidden layers.
-        seeds: a training for each.
-    """
-    data = train.points, train.images, test.points, test.images
-    for seed in seeds:
-        result = train_mapper(*data, "none", settings, seed)
-        epochs = {"last": result.last.predict, "best": result.best.predict}
-        yield from _of_training("baseline", "linear_layer", space, result.summary(), epochs.__getitem__)
+            yield from _of_training("baseline", name, space, facts, load)
+        else:
+            measure = partial(space.measure, load_predictor(folder / f"{name}.safetensors").predict)
+            known = {fact: facts[fact] for fact in FACTS if fact in facts and fact != "mapper"}
+            yield Candidate("baseline", name, measure, facts=known)
 
 
 def trained(
@@ -77,7 +108,7 @@ def _of_training(
     kind: str, name: str, space: ImageSpace, run: Mapping, load: Callable[[str], Predict]
 ) -> Iterator[Candidate]:
     """The last and the best epoch of one training; a state that diverged is not loaded."""
-    facts = {fact: run[fact] for fact in FACTS if fact in run}
+    facts = {fact: run[fact] for fact in FACTS if fact in run and fact != "mapper"}
     for epoch in ("last", "best"):
         finite = run[f"l1_{epoch}"] is not None
         measure = partial(space.measure, load(epoch)) if finite else None

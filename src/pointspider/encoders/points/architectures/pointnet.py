@@ -97,9 +97,7 @@ class PointNet(PointEncoderModule):
         self.dropout = nn.Dropout(0.3)
         self.fc3 = nn.Linear(256, classes)
 
-    def forward(
-        self, points: Float[Tensor, "B N 3"]
-    ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, ""]]:
+    def forward(self, points: Float[Tensor, "B N 3"]) -> tuple[Float[Tensor, "B classes"], Float[Tensor, ""]]:
         x, transform = self.feat(points)
         return self.logits(x), self.ORTHOGONALITY * distance_from_orthogonality(transform)
 
