@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,6 @@ from transformers import AutoImageProcessor, CLIPConfig, CLIPImageProcessor, CLI
 
 from pointspider.core.errors import InputError
 from pointspider.encoders.images.clip import Preprocessing, load_clip
-from pointspider.training.device import native_precision
 
 SIZE, WIDTH, DIM = 32, 48, 24
 PROMPTS = ["A model of airplane", "A model of night stand", "A model of tv stand"]
@@ -176,7 +176,10 @@ def test_preprocessing_refuses_what_is_no_square_image(shape):
 
 
 def test_unknown_backend_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"encoders.images.small: backend 'timm' .*open_clip.*transformers"):
+    with pytest.raises(
+        InputError,
+        match=r"encoders.images.small: backend 'timm' does not exist; choose open_clip or transformers",
+    ):
         load_clip("small", "timm", tmp_path)
 
 
@@ -189,7 +192,7 @@ def test_incomplete_directories_are_refused(tmp_path):
     del state["visual_projection.weight"]
     save_file(state, tmp_path / "transformers" / "model.safetensors", metadata={"format": "pt"})
     for backend in ("open_clip", "transformers"):
-        with pytest.raises(InputError, match=r"encoders.images.small: .* holds no whole"):
+        with pytest.raises(InputError, match=r"encoders.images.small: .* is not a complete"):
             load_clip("small", backend, tmp_path / backend)
     with pytest.raises(InputError, match=r"tensors missing: visual_projection.weight\)"):
         load_clip("small", "transformers", tmp_path / "transformers")
@@ -227,7 +230,7 @@ def test_code_in_pickled_tensors_does_not_run(tmp_path, capsys, backend):
     make(tmp_path / "model")
     (tmp_path / "model" / safe).unlink()
     torch.save({"weight": Harmful()}, tmp_path / "model" / pickled)
-    with pytest.raises(InputError, match="holds no whole"):
+    with pytest.raises(InputError, match="is not a complete"):
         load_clip("small", backend, tmp_path / "model")
     assert "code ran" not in capsys.readouterr().out
 
@@ -235,8 +238,8 @@ def test_code_in_pickled_tensors_does_not_run(tmp_path, capsys, backend):
 def test_bfloat16_changes_little(tmp_path, images):
     open_clip_directory(tmp_path / "model")
     encoder = load_clip("small", "open_clip", tmp_path / "model", device="cpu")
-    exact = encoder.encode_images(images, precision=torch.float32)
-    rough = encoder.encode_images(images, precision=torch.bfloat16)
+    exact = encoder.encode_images(images, precision="fp32")
+    rough = encoder.encode_images(images, precision="bf16")
     for layer, expected in exact.items():
         assert rough[layer].dtype == np.float32
         assert np.abs(rough[layer] - expected).max() > 0
@@ -244,30 +247,55 @@ def test_bfloat16_changes_little(tmp_path, images):
         assert (cosine / np.linalg.norm(expected, axis=1) > 0.999).all()
 
 
-@pytest.mark.parametrize(
-    ("features", "expected"),
-    [
-        ({}, torch.float32),
-        ({"avx512_bf16": False, "amx_bf16": False, "avx512_f": True}, torch.float32),
-        ({"avx512_bf16": True}, torch.bfloat16),
-        ({"amx_bf16": True}, torch.bfloat16),
-    ],
-)
-def test_precision_is_what_the_cpu_multiplies_in(monkeypatch, features, expected):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: features)
-    assert native_precision(CPU) == expected
-
-
-@pytest.mark.parametrize(("capability", "expected"), [((7, 5), torch.float32), ((8, 0), torch.bfloat16)])
-def test_precision_is_what_the_gpu_multiplies_in(monkeypatch, capability, expected):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
-    assert native_precision(torch.device("cuda")) == expected
-
-
 def test_processor_that_would_cut_renders_is_refused(tmp_path):
     transformers_directory(tmp_path / "model")
     CLIPImageProcessor(size={"shortest_edge": 40}, crop_size=SIZE).save_pretrained(tmp_path / "model")
-    with pytest.raises(InputError, match="resizes images to"):
+    with pytest.raises(InputError, match="must resize images to 32 pixels"):
+        load_clip("small", "transformers", tmp_path / "model")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"do_rescale": False}, "must rescale by 1/255, but do_rescale is False"),
+        ({"rescale_factor": 1 / 127.5}, "rescale_factor 0.0078"),
+        ({"do_resize": False}, "do_resize is False"),
+        ({"crop_size": 28}, "crop_size is"),
+    ],
+)
+def test_processor_steps_that_are_not_supported_are_refused(tmp_path, change, message):
+    transformers_directory(tmp_path / "model")
+    settings = {"size": {"shortest_edge": SIZE}, "crop_size": SIZE, **change}
+    CLIPImageProcessor(**settings).save_pretrained(tmp_path / "model")
+    with pytest.raises(InputError, match=rf"preprocessor_config\.json: .*{message}"):
+        load_clip("small", "transformers", tmp_path / "model")
+
+
+def test_a_processor_that_does_not_normalise_is_honoured(tmp_path, images):
+    transformers_directory(tmp_path / "model")
+    CLIPImageProcessor(
+        size={"shortest_edge": SIZE}, crop_size=SIZE, image_mean=MEAN, image_std=STD, do_normalize=False
+    ).save_pretrained(tmp_path / "model")
+    preprocessing = load_clip("small", "transformers", tmp_path / "model", device="cpu").preprocessing
+    expected = torch.tensor(np.moveaxis(images / 255, 3, 1), dtype=torch.float32)
+    torch.testing.assert_close(preprocessing(images, CPU), expected)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "preprocessor_config.json"])
+def test_a_missing_tokenizer_or_processor_is_named(tmp_path, name):
+    """Without a tokenizer's files transformers maps every prompt to the same tokens, without an error."""
+    transformers_directory(tmp_path / "model")
+    (tmp_path / "model" / name).unlink()
+    with pytest.raises(InputError, match=rf"encoders\.images\.small: .*/model: {name}.* is missing"):
+        load_clip("small", "transformers", tmp_path / "model")
+
+
+def test_a_tokenizer_that_maps_all_prompts_alike_is_refused(tmp_path):
+    transformers_directory(tmp_path / "model")
+    CLIPTokenizer(vocab={"<|startoftext|>": 62, "<|endoftext|>": 63}, merges=[]).save_pretrained(
+        tmp_path / "model"
+    )
+    with pytest.raises(InputError, match="have the same embedding: the tokenizer's files are missing or dam"):
         load_clip("small", "transformers", tmp_path / "model")
 
 
@@ -275,7 +303,7 @@ def test_truncated_weights_are_refused(tmp_path):
     open_clip_directory(tmp_path / "model")
     weights = tmp_path / "model" / "open_clip_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    with pytest.raises(InputError, match=r"encoders.images.small: .* holds no whole"):
+    with pytest.raises(InputError, match=r"encoders.images.small: .* is not a complete"):
         load_clip("small", "open_clip", tmp_path / "model")
 
 
@@ -373,7 +401,7 @@ def test_backends_agree(pair):
     theirs = load_clip("model", "transformers", pair[1], device="cpu")
     images = np.random.default_rng(0).integers(0, 256, (3, 224, 224, 3), dtype=np.uint8)
     images[1, :, 40:] = 255  # as renders are, mostly white
-    first, second = (model.encode_images(images, precision=torch.float32) for model in (ours, theirs))
+    first, second = (model.encode_images(images, precision="fp32") for model in (ours, theirs))
     assert first["pooled"].shape == (3, 768)
     assert first["projected"].shape == (3, 512)
     for layer, embeddings in first.items():
@@ -383,6 +411,16 @@ def test_backends_agree(pair):
     np.testing.assert_allclose(
         theirs.encode_prompts(prompts), ours.encode_prompts(prompts), atol=1e-4, rtol=0
     )
+
+
+def test_a_truncated_vocabulary_is_refused(pair, tmp_path):
+    """CLIP's vocabulary without its last merges: only rare words change."""
+    directory = shutil.copytree(pair[1], tmp_path / "model")
+    tokenizer = json.loads((directory / "tokenizer.json").read_text())
+    tokenizer["model"]["merges"] = tokenizer["model"]["merges"][:-50]
+    (directory / "tokenizer.json").write_text(json.dumps(tokenizer))
+    with pytest.raises(InputError, match="the tokenizer's files are damaged: 'a photo of a jekyll"):
+        load_clip("model", "transformers", directory)
 
 
 @pytest.mark.parametrize("size", [224, 800, 64])

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pointspider.core.errors import InputError
-from pointspider.encoders.images.hub import model_directory
+from pointspider.encoders.images.hub import check_files, model_directory
 
 NAME, COMMIT = "someone/clip", "0123456789abcdef0123456789abcdef01234567"
 CONFIGURATION = {"open_clip_config.json": b"{}", "README.md": b"not wanted"}
@@ -144,7 +144,7 @@ def test_a_commit_without_safetensors_has_the_other_format(tmp_path, serve):
 
 def told(result: subprocess.CompletedProcess, cache: Path) -> str:
     """The error, which says in any case what is missing and how to get it."""
-    assert result.stdout.startswith(f"error {NAME}: the cache {cache}/hub lacks commit {COMMIT}"), (
+    assert result.stdout.startswith(f"error {NAME}: the cache {cache}/hub lacks files of commit {COMMIT}"), (
         result.stdout + result.stderr
     )
     assert f"hf download {NAME} --revision {COMMIT}" in result.stdout
@@ -156,14 +156,46 @@ def test_a_commit_without_weights_is_refused(tmp_path, serve):
     port = serve(CONFIGURATION).server_port
     neither = "has neither open_clip_model.safetensors nor open_clip_pytorch_model.bin"
     assert f"hub {neither}" in told(fetch(tmp_path, port), tmp_path)
-    assert "HF_HUB_OFFLINE forbids" in told(fetch(tmp_path, port, offline=True), tmp_path)
+    assert "HF_HUB_OFFLINE disables" in told(fetch(tmp_path, port, offline=True), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "problem"),
+    [
+        ({"tokenizer.json": "{}"}, "preprocessor_config.json is missing"),
+        ({"preprocessor_config.json": "{}"}, "tokenizer.json or vocab.json and merges.txt is missing"),
+        ({"preprocessor_config.json": "{}", "vocab.json": "{}"}, "merges.txt is missing"),
+        ({"preprocessor_config.json": "{}", "tokenizer.json": ""}, "tokenizer.json is empty"),
+        ({"preprocessor_config.json": "{", "tokenizer.json": "{}"}, "preprocessor_config.json is damaged"),
+        ({"preprocessor_config.json": "{}", "vocab.json": "{}", "merges.txt": " \n"}, "merges.txt is empty"),
+        (
+            {"preprocessor_config.json": "{}", "tokenizer.json": "{}", "vocab.json": "["},
+            "vocab.json is damaged",
+        ),
+        ({"preprocessor_config.json": "{}", "tokenizer.json": "[]"}, "tokenizer.json is damaged (not a JSON"),
+        ({"preprocessor_config.json": "{}", "tokenizer.json": "{}"}, ""),
+    ],
+)
+def test_files_besides_the_weights_are_checked(tmp_path, files, problem):
+    for name, text in {"config.json": "{}", **files}.items():
+        (tmp_path / name).write_text(text)
+    assert check_files(tmp_path, "transformers").startswith(problem)
+    assert bool(check_files(tmp_path, "transformers")) == bool(problem)
+
+
+def test_a_tokenizer_of_an_open_clip_model_is_checked(tmp_path):
+    assert check_files(tmp_path, "open_clip") == "open_clip_config.json is missing"
+    (tmp_path / "open_clip_config.json").write_text('{"model_cfg": {"text_cfg": {}}}')
+    assert check_files(tmp_path, "open_clip") == ""
+    (tmp_path / "open_clip_config.json").write_text('{"model_cfg": {"text_cfg": {"hf_tokenizer_name": "x"}}}')
+    assert "tokenizer.json" in check_files(tmp_path, "open_clip")
 
 
 def test_a_cache_without_the_weights_is_told_offline(tmp_path, serve):
     directory = tmp_path / "hub/models--someone--clip/snapshots" / COMMIT
     directory.mkdir(parents=True)
     (directory / "open_clip_config.json").write_bytes(b"{}")
-    assert "HF_HUB_OFFLINE forbids" in told(fetch(tmp_path, 1, offline=True), tmp_path)
+    assert "HF_HUB_OFFLINE disables" in told(fetch(tmp_path, 1, offline=True), tmp_path)
 
 
 def test_a_hub_that_cannot_be_reached_is_told(tmp_path):

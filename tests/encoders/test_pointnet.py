@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pointspider.encoders.points.base import ARCHITECTURES, class_logits, classify, encode, load_point_encoder
-from pointspider.encoders.points.pointnet import PointNet, TNet, distance_from_orthogonality
-from pointspider.encoders.points.pointnet_vanilla import PointNetVanilla
+
+from pointspider.encoders.points.architectures.pointnet import PointNet, TNet, distance_from_orthogonality
+from pointspider.encoders.points.architectures.pointnet_vanilla import PointNetVanilla
+from pointspider.encoders.points.inference import class_logits, classify, embed_clouds
+from pointspider.encoders.points.registry import POINT_ENCODERS, load_point_encoder
 
 REAL = Path(__file__).parents[3] / "shared" / "real_data"
 
@@ -16,7 +18,7 @@ REAL = Path(__file__).parents[3] / "shared" / "real_data"
 def random_model(name: str) -> torch.nn.Module:
     """A random model in eval mode whose batch norms and T-Nets are not trivial."""
     torch.manual_seed(0)
-    model = ARCHITECTURES[name](classes=5)
+    model = POINT_ENCODERS[name](classes=5)
     for key, tensor in model.state_dict().items():
         if "bn" in key and tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5) if "var" in key else tensor.normal_()
@@ -65,23 +67,23 @@ class Reference:
         return x.max(axis=0)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", POINT_ENCODERS)
 def test_shapes(name, clouds):
     model = random_model(name)
     logits, penalty = model(torch.tensor(clouds))
     assert logits.shape == (3, 5)
     assert penalty.shape == ()
     assert (penalty > 0) == (name == "pointnet")
-    assert model.global_feature(torch.tensor(clouds)).shape == (3, 1024)
+    assert model.embed(torch.tensor(clouds)).shape == (3, 1024)
     np.testing.assert_array_equal(classify(model, clouds, batch_size=2), logits.argmax(dim=1).numpy())
-    from_features = class_logits(model, encode(model, clouds))
+    from_features = class_logits(model, embed_clouds(model, clouds))
     np.testing.assert_allclose(from_features, logits.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", POINT_ENCODERS)
 def test_feature_is_the_maximum_over_points(name, clouds):
     model = random_model(name)
-    features = encode(model, clouds, batch_size=2)
+    features = embed_clouds(model, clouds, batch_size=2)
     assert features.shape == (3, 1024)
     assert features.dtype == np.float32
     assert (features < 0).any() == (name == "pointnet")  # the vanilla one has a ReLU before the maximum
@@ -90,15 +92,15 @@ def test_feature_is_the_maximum_over_points(name, clouds):
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", POINT_ENCODERS)
 def test_feature_ignores_order_and_repetition_of_points(name, clouds):
     model = random_model(name)
-    features = encode(model, clouds)
+    features = embed_clouds(model, clouds)
     shuffled = clouds[:, np.random.default_rng(1).permutation(40)]
-    np.testing.assert_allclose(encode(model, shuffled), features, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(embed_clouds(model, shuffled), features, rtol=1e-4, atol=1e-4)
     repeated = np.concatenate([clouds, clouds[:, :7]], axis=1)
-    np.testing.assert_allclose(encode(model, repeated), features, rtol=1e-4, atol=1e-4)
-    assert encode(model, clouds[:, :1]).shape == (3, 1024)
+    np.testing.assert_allclose(embed_clouds(model, repeated), features, rtol=1e-4, atol=1e-4)
+    assert embed_clouds(model, clouds[:, :1]).shape == (3, 1024)
 
 
 @pytest.mark.parametrize("width", [3, 64])

@@ -1,7 +1,6 @@
 """The tiny CLIP: batches without false negatives, training, and files that load as a published model's."""
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import open_clip
@@ -10,9 +9,9 @@ import torch
 
 from pointspider.core.errors import InputError
 from pointspider.encoders.images.clip import load_clip
+from pointspider.encoders.images.settings import TinyClipSettings
 from pointspider.encoders.images.tiny_clip import (
     CONTEXT_LENGTH,
-    ClipSettings,
     architecture,
     augment,
     batches,
@@ -24,7 +23,7 @@ from pointspider.encoders.images.tiny_clip import (
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 40, 230), "black": (20, 20, 20)}
 PROMPTS = [f"A model of {name}" for name in COLOURS]
-SMALL = ClipSettings(
+SMALL = TinyClipSettings(
     patch=8,
     width=32,
     layers=2,
@@ -58,7 +57,7 @@ def trained():
 
 def test_zero_shot_names_unseen_images(tmp_path, trained):
     model, history, told = trained
-    assert told == list(enumerate(history))
+    assert told == list(enumerate(history, start=1))
     assert history[-1]["loss"] < history[0]["loss"]
     save_clip(tmp_path / "tiny", model, SMALL)
     encoder = load_clip("tiny", "open_clip", tmp_path / "tiny", device="cpu")
@@ -98,14 +97,14 @@ def test_directory_is_replaced_whole(tmp_path, trained):
     config = json.loads((tmp_path / "tiny" / "open_clip_config.json").read_text())
     assert config == {"model_cfg": architecture(16, SMALL), "preprocess_cfg": model.visual.preprocess_cfg}
     with pytest.raises(TypeError, match="JSON"):
-        save_clip(tmp_path / "half", model, replace(SMALL, width=object()))
+        save_clip(tmp_path / "half", model, SMALL.model_copy(update={"width": 3j}))
     assert not (tmp_path / "half").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
 
 
 def test_equal_seeds_give_equal_bytes(tmp_path):
     images, labels = squares(count=3, seed=0)
-    short = replace(SMALL, epochs=1)
+    short = SMALL.model_copy(update={"epochs": 1})
     for name, seed in [("one", 1), ("two", 1), ("other", 2)]:
         model, _ = train_clip(images, labels, PROMPTS, short, seed=seed)
         save_clip(tmp_path / name, model, short)
@@ -118,7 +117,7 @@ def test_equal_seeds_give_equal_bytes(tmp_path):
 
 def test_token_embeddings_stay_as_drawn(tmp_path, trained):
     """They are frozen; everything else learns."""
-    untrained = replace(SMALL, epochs=0)
+    untrained = SMALL.model_copy(update={"epochs": 0})
     images, labels = squares(count=10, seed=0)
     initial = train_clip(images, labels, PROMPTS, untrained, seed=1)[0].state_dict()
     final = trained[0].state_dict()
@@ -164,7 +163,7 @@ def test_prompt_that_would_be_cut_is_refused():
 def test_patch_must_divide_the_image():
     images, labels = squares(count=1, seed=0)
     with pytest.raises(InputError, match=r"render.resolution: 16 is not a multiple .* patch 5"):
-        train_clip(images, labels, PROMPTS, replace(SMALL, patch=5), seed=0)
+        train_clip(images, labels, PROMPTS, SMALL.model_copy(update={"patch": 5}), seed=0)
 
 
 def test_learning_rate_rises_then_falls_to_zero():

@@ -9,8 +9,8 @@ from sklearn.metrics import mean_absolute_error
 
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
+from pointspider.mappers.affine import Affine
 from pointspider.mappers.fits import (
-    Affine,
     Centred,
     cross_validated_l1,
     fit_baselines,
@@ -39,7 +39,7 @@ def alpha(x: np.ndarray, penalty: float) -> float:
 
 def fit(x, y, **changes) -> dict[str, Affine]:
     given = {"groups": np.arange(len(x)), "lambdas": LAMBDAS, "folds": 5, "seed": 0}
-    return fit_baselines(x, y, **{**given, **changes})
+    return dict(fit_baselines(x, y, **{**given, **changes}))
 
 
 def test_all_are_fitted_in_order():

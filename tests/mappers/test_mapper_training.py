@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from pointspider.core.errors import InputError
-from pointspider.mappers import training
 from pointspider.mappers.base import LABELS
-from pointspider.mappers.network import Mapper, save_mapper
-from pointspider.mappers.training import Settings, _batches, _grown_from, _torch_generator, train_mapper
+from pointspider.mappers.network import Mapper
+from pointspider.mappers.settings import MapperSettings
+from pointspider.mappers.training import _batches, _grown_from, _torch_generator, train_mapper
+from pointspider.training import loop
 
 WIDTHS = (8, 6)
 
@@ -28,9 +29,9 @@ def problem(train: int = 48, test: int = 16) -> tuple[np.ndarray, ...]:
 
 
 def train(data=None, norm="none", seed=0, on_epoch=None, checkpoint=None, **settings):
-    settings = {"epochs": 3, **settings}
+    settings = MapperSettings(**{"epochs": 3, **settings})
     return train_mapper(
-        *(data or problem()), norm, Settings(**settings), seed, on_epoch, device="cpu", checkpoint=checkpoint
+        *(data or problem()), norm, settings, seed, on_epoch=on_epoch, device="cpu", checkpoint=checkpoint
     )
 
 
@@ -106,8 +107,8 @@ def test_best_is_the_epoch_of_lowest_test_loss():
 def test_equal_arguments_give_equal_bytes(norm, batch_size, tmp_path):
     for name in ("a", "b"):
         result = train(norm=norm, batch_size=batch_size)
-        save_mapper(tmp_path / f"{name}.last", result.last)
-        save_mapper(tmp_path / f"{name}.best", result.best)
+        result.last.save(tmp_path / f"{name}.last")
+        result.best.save(tmp_path / f"{name}.best")
         torch.rand(3)  # the global stream has no say
     for state in ("last", "best"):
         assert (tmp_path / f"a.{state}").read_bytes() == (tmp_path / f"b.{state}").read_bytes()
@@ -153,7 +154,9 @@ def test_train_loss_weights_an_unequal_last_batch():
 
 def test_divergence_is_a_result():
     seen = []
-    result = train(epochs=20, learning_rate=1e9, on_epoch=lambda *epoch: seen.append(epoch))
+    result = train(
+        epochs=20, learning_rate=1e9, on_epoch=lambda epoch, metrics: seen.append((epoch, *metrics.values()))
+    )
     assert result.diverged_at is not None
     assert len(result.test_loss) == len(result.train_loss) == len(seen) == result.diverged_at - 1
     assert np.isfinite(result.test_loss).all()
@@ -180,7 +183,7 @@ def test_divergence_in_the_first_epoch_leaves_no_best():
     ],
 )
 def test_a_finite_loss_far_above_its_lowest_is_divergence(losses, epoch):
-    assert _grown_from(losses) == epoch
+    assert _grown_from(np.array(losses, dtype=np.float64)) == epoch
 
 
 def test_a_finite_divergence_shows_no_last_loss(monkeypatch):
@@ -220,12 +223,9 @@ def test_half_precision_trains_to_the_loss_of_full_precision(norm):
     assert np.mean(half) == pytest.approx(np.mean(full), abs=max(spread, 0.01 * np.mean(full)))
 
 
-def test_precision_is_native_or_named(monkeypatch):
-    for able, expected in (({}, "fp32"), ({"amx_bf16": True}, "bf16"), ({"avx512_bf16": True}, "bf16")):
-        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda able=able: able)
-        assert train(epochs=1).summary()["precision"] == expected
-    with pytest.raises(InputError, match=r"mapper\.precision: 'fp16'.*fp32, bf16 or auto"):
-        train(precision="fp16")
+def test_precision_is_reported():
+    assert train(epochs=1).summary()["precision"] == "fp32"  # auto on a CPU
+    assert train(epochs=1, precision="bf16").summary()["precision"] == "bf16"
 
 
 def steps_taken(monkeypatch) -> list:
@@ -238,7 +238,7 @@ def steps_taken(monkeypatch) -> list:
 @pytest.mark.parametrize(("norm", "batch_size"), [("none", None), ("layer", 20), ("response", 20)])
 def test_a_killed_training_goes_on_to_the_same_bytes(norm, batch_size, tmp_path, monkeypatch):
     path = tmp_path / "seed_0.safetensors"
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
 
     def kill(epoch, *losses):
         if epoch == 8:  # after the checkpoint of epoch 7
@@ -259,8 +259,8 @@ def test_a_killed_training_goes_on_to_the_same_bytes(norm, batch_size, tmp_path,
     assert heard == fresh
     assert resumed.summary() == whole.summary()
     for name in ("last", "best"):
-        save_mapper(tmp_path / f"resumed.{name}", getattr(resumed, name))
-        save_mapper(tmp_path / f"whole.{name}", getattr(whole, name))
+        getattr(resumed, name).save(tmp_path / f"resumed.{name}")
+        getattr(whole, name).save(tmp_path / f"whole.{name}")
         assert (tmp_path / f"resumed.{name}").read_bytes() == (tmp_path / f"whole.{name}").read_bytes()
 
 
@@ -302,23 +302,9 @@ def test_a_diverged_training_stays_diverged_when_resumed(tmp_path):
     assert first.summary() == again.summary()
 
 
-def test_broken_checkpoints_are_refused_naming_the_file(tmp_path, monkeypatch):
-    path = tmp_path / "seed_0.safetensors"
-    train(checkpoint=path)
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-100])
-    with pytest.raises(InputError, match=f"{path}: not a whole checkpoint.*Delete it"):
-        train(checkpoint=path)
-    path.write_bytes(whole)
-    monkeypatch.setattr(training, "fingerprint", lambda *_: "the same")
-    train(checkpoint=path)
-    with pytest.raises(InputError, match=f"{path}: not a whole checkpoint.*size mismatch"):
-        train(checkpoint=path, base_width=5)
-
-
 def test_on_epoch_hears_of_every_epoch():
     seen = []
-    result = train(on_epoch=lambda *epoch: seen.append(epoch))
+    result = train(on_epoch=lambda epoch, metrics: seen.append((epoch, *metrics.values())))
     assert seen == list(zip([1, 2, 3], result.train_loss, result.test_loss, strict=True))
 
 

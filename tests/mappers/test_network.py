@@ -10,16 +10,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from pointspider.core.errors import InputError
-from pointspider.mappers.base import LABELS
-from pointspider.mappers.network import (
-    AffineMapper,
-    ChannelResponseNorm,
-    Mapper,
-    fold,
-    load_mapper,
-    load_predictor,
-    save_mapper,
-)
+from pointspider.mappers.affine import Affine
+from pointspider.mappers.base import LABELS, load_predictor
+from pointspider.mappers.network import ChannelResponseNorm, Mapper, fold, load_mapper
 
 NORMS = list(LABELS)
 
@@ -149,7 +142,7 @@ def test_folded_base_equals_the_network(tmp_path):
     mapper = make_mapper("none", 40, 30, base_width=50)
     x = np.random.default_rng(0).normal(size=(200, 40)).astype(np.float32)
     folded = fold(mapper)
-    assert (folded.matrix.shape, folded.matrix.dtype) == ((40, 30), torch.float32)
+    assert (folded.weight.shape, folded.weight.dtype) == ((40, 30), np.float32)
     np.testing.assert_allclose(folded.predict(x), mapper.predict(x), rtol=1e-4, atol=1e-6)
     exact = mapper.double()(torch.from_numpy(x).double()).detach().numpy()
     np.testing.assert_allclose(folded.predict(x), exact, rtol=1e-4, atol=2e-7)
@@ -167,17 +160,17 @@ def test_a_saved_mapper_predicts_the_fastest_way(tmp_path):
     x = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
     for norm in NORMS:
         mapper = make_mapper(norm)
-        save_mapper(tmp_path / norm, mapper)
+        mapper.save(tmp_path / norm)
         predictor = load_predictor(tmp_path / norm)
-        assert isinstance(predictor, AffineMapper if norm == "none" else Mapper)
+        assert isinstance(predictor, Affine if norm == "none" else Mapper)
         np.testing.assert_allclose(predictor.predict(x), mapper.predict(x), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state, it: it.update(input_width=9), r"folded\.bias.*|folded\.matrix has the shape \(6, 5\)"),
-        (lambda state, it: state.pop("folded.matrix"), r"folded\.matrix has the shape None"),
+        (lambda state, it: it.update(input_width=9), r": weight has the shape \(6, 5\) instead of \(9, 5\)"),
+        (lambda state, it: state.pop("folded.weight"), "folded.weight"),
         (lambda state, it: state["folded.bias"].fill_(float("inf")), "NaN or inf"),
     ],
 )
@@ -214,13 +207,13 @@ def test_predict_maps_numpy_rows():
 @pytest.mark.parametrize("norm", NORMS)
 def test_a_saved_mapper_comes_back_identical(norm, tmp_path):
     mapper = make_mapper(norm)
-    save_mapper(tmp_path / "a.safetensors", mapper)
+    mapper.save(tmp_path / "a.safetensors")
     loaded = load_mapper(tmp_path / "a.safetensors")
     assert loaded.architecture == mapper.architecture
     assert not loaded.training
     x = np.random.default_rng(0).normal(size=(3, 6)).astype(np.float32)
     assert (loaded.predict(x) == mapper.predict(x)).all()
-    save_mapper(tmp_path / "b.safetensors", loaded)
+    loaded.save(tmp_path / "b.safetensors")
     assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
 
 
@@ -237,25 +230,29 @@ def test_embeddings_of_another_width_are_refused_naming_both(shape):
 
 def rewrite(path, mapper: Mapper, change) -> None:
     """Save `mapper` after `change(state, architecture)`."""
-    save_mapper(path, mapper)
+    mapper.save(path)
     state, architecture = load_file(path), vars(mapper.architecture).copy()
     change(state, architecture)
-    save_file(state, path, {"architecture": json.dumps(architecture)})
+    metadata = {"kind": "network", "architecture": architecture}
+    save_file(state, path, {"predictor": json.dumps(metadata)})
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda state, it: it.update(input_width=9), r"layers\.0\.weight has the shape \(8, 6\).*\(8, 9\)"),
-        (lambda state, it: it.update(base_width=5), r"shape \(8,\).*needs \(10,\)"),
-        (lambda state, it: state.pop("layers.10.bias"), r"layers\.10\.bias has the shape None.*needs \(5,\)"),
-        (lambda state, it: it.update(norm="layer"), r"layers\.1\.bias has the shape None.*needs \(8,\)"),
+        (lambda state, it: it.update(base_width=5), r"shape \(8,\).*instead of \(10,\)"),
+        (
+            lambda state, it: state.pop("layers.10.bias"),
+            r"layers\.10\.bias has the shape None instead of \(5,\)",
+        ),
+        (lambda state, it: it.update(norm="layer"), r"layers\.1\.bias has the shape None.*instead of \(8,\)"),
         (
             lambda state, it: state["layers.4.weight"].fill_(float("nan")),
             r"NaN or inf.*mapper\.learning_rate",
         ),
-        (lambda state, it: it.update(norm="batch"), r"not a whole mapper.*'batch'"),
-        (lambda state, it: it.update(depth=3), r"not a whole mapper.*depth"),
+        (lambda state, it: it.update(norm="batch"), r"not a complete mapper.*'batch'"),
+        (lambda state, it: it.update(depth=3), r"not a complete mapper.*depth"),
     ],
 )
 def test_checkpoints_that_do_not_fit_are_refused(change, message, tmp_path):
@@ -268,17 +265,17 @@ def test_checkpoints_that_do_not_fit_are_refused(change, message, tmp_path):
 
 def test_files_that_are_no_mapper_are_refused(tmp_path):
     path = tmp_path / "seed_0.safetensors"
-    with pytest.raises(InputError, match="train again"):
+    with pytest.raises(InputError, match="run again"):
         load_mapper(path)
     path.write_bytes(b"not safetensors")
-    with pytest.raises(InputError, match="train again"):
+    with pytest.raises(InputError, match="run again"):
         load_mapper(path)
     save_file({"weight": torch.zeros(2)}, path)  # without an architecture
-    with pytest.raises(InputError, match="train again"):
+    with pytest.raises(InputError, match="run again"):
         load_mapper(path)
-    save_mapper(path, make_mapper("none"))
+    make_mapper("none").save(path)
     path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(InputError, match="train again"):
+    with pytest.raises(InputError, match="run again"):
         load_mapper(path)
 
 

@@ -8,8 +8,8 @@ from sklearn.metrics import mean_absolute_error
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pointspider.core.errors import InputError
-from pointspider.mappers.fits import fit_baselines
-from pointspider.mappers.training import Settings
+from pointspider.mappers.base import load_predictor
+from pointspider.mappers.settings import MapperSettings
 from pointspider.study.embeddings import read_projection, write_projection
 from pointspider.study.evaluate.alignment import (
     Candidate,
@@ -17,7 +17,7 @@ from pointspider.study.evaluate.alignment import (
     ImageSpace,
     evaluate,
 )
-from pointspider.study.evaluate.candidates import fitted, linear_layers, references, trained
+from pointspider.study.evaluate.candidates import fit_predictors, fitted, references, trained
 
 CLASSES = ["bed", "chair", "lamp"]
 N_OBJECTS, VARIANTS = 12, [("original", 0), ("shear", 1), ("shear", 2)]
@@ -223,30 +223,31 @@ def test_what_a_candidate_does_not_have_is_missing():
     assert len(cells) == 9, "best epochs have no cells"
 
 
-def test_candidates_are_references_baselines_and_both_epochs_of_every_training():
-    train = Clouds(pd.DataFrame(index=range(31)), RNG.normal(size=(31, 6)), TRAIN)
-    baselines = fit_baselines(train.points, train.images, np.arange(31), [0.1], 5, 0)
+def test_candidates_are_references_baselines_and_both_epochs_of_every_training(tmp_path):
+    manifest = pd.DataFrame({"class": "bed", "object": range(31)})
+    train = Clouds(manifest, RNG.normal(size=(31, 6)), TRAIN)
+    baselines = {"lambdas": [0.1], "folds": 5, "seed": 0}
+    settings = MapperSettings(epochs=2)
+    fit_predictors(tmp_path, train, clouds(VARIANTS[:1]), ["object"], baselines, settings, [0, 1])
     run = {"norm": "layer", "seed": 1, "epochs": 9, "l1_last": None, "l1_best": 0.5, "diverged_at": 3}
     runs = [run, {**run, "seed": 0}, {**run, "norm": "none", "l1_last": 1.0, "diverged_at": None}]
     own = space()
-    settings = Settings(epochs=2, hidden=())
     candidates = [
         *references(own, lambda points: points[:, :3]),
-        *fitted(own, baselines, train),
-        *linear_layers(own, train, clouds(VARIANTS[:1]), settings, [0, 1]),
+        *fitted(own, tmp_path),
         *trained(own, runs, lambda run, epoch: lambda points: points * run["seed"] + (epoch == "best")),
     ]
     frame, _ = records(*candidates)
-    names = ["renders", "classifier", *baselines, *["linear_layer"] * 4, *["BASE"] * 2, *["LNORM"] * 4]
+    fits = ["zero", "mean", "median", "procrustes", "ridge", "reduced_rank", "lad"]
+    names = ["renders", "classifier", *fits, *["linear_layer"] * 4, *["BASE"] * 2, *["LNORM"] * 4]
     assert frame["mapper"].tolist() == names
     assert frame["epoch"].tolist() == ["-"] * 9 + ["last", "best"] * 5
     assert frame["seed"].tolist()[9:] == [0, 0, 1, 1, 1, 1, 0, 0, 1, 1]
     assert frame["l1"].isna().tolist() == [True, True] + [False] * 13 + [True, False] * 2
     ridge = frame.set_index("mapper").loc["ridge"]
     assert ridge["lambda"] == 0.1
-    assert ridge["l1_train"] == pytest.approx(
-        mean_absolute_error(TRAIN, baselines["ridge"].predict(train.points)), rel=1e-5
-    )
+    predicted = load_predictor(tmp_path / "ridge.safetensors").predict(train.points)
+    assert ridge["l1_train"] == pytest.approx(mean_absolute_error(TRAIN, predicted), rel=1e-5)
 
 
 def test_one_test_cloud():

@@ -1,6 +1,6 @@
-# Table III: the mappers' predictions on test clouds, and baselines that are fitted here.
+# Table III: predictions of mappers and baselines on test clouds.
 #
-# INPUTS    manifests/{alignment,test}.csv, embeddings/, mappers/<split>/<norm>/, the point encoder; params: baselines
+# INPUTS    manifests/{alignment,test}.csv, embeddings/, mappers/<split>/, the point encoder
 # OUTPUTS   evaluations/<split>/{records,cells}.csv    every measure: of each predictor, and by corruption
 #           tables/table3.csv, tables/table3_extended.csv
 #           plots/{alignment,retrieval,alignment_corruptions,loss_curves}.svg
@@ -25,6 +25,7 @@ rule evaluate_mappers:
             for seed in PARAMS.mapper.seeds
         ],
         runs=[f"{RESULTS}/mappers/{{split}}/{norm}/runs.json" for norm in NORMS],
+        fits=f"{RESULTS}/mappers/{{split}}/fits",
     output:
         records=f"{RESULTS}/evaluations/{{split}}/records.csv",
         cells=f"{RESULTS}/evaluations/{{split}}/cells.csv",
@@ -34,29 +35,20 @@ rule evaluate_mappers:
         f"{BENCHMARKS}/evaluate_mappers/{{split}}.tsv"
     conda:
         "../../envs/learn.yaml"
-    threads: 1  # the bytes of a fit depend on its threads
+    threads: 1  # rounding depends on the number of threads
     resources:
         mem_mb=16000 if PARAMS.alignment.clouds == "all" else 8000 if GPUS else 2000,
         runtime=1440 if PARAMS.alignment.clouds == "all" else 240,
     params:
         column=lambda wildcards: SPLITS[wildcards.split],
-        # What independent clouds do not share: their object, or their class where classes are held out
-        unit=lambda wildcards: {"objects": ["class", "object"], "classes": ["class"]}[
-            wildcards.split
-        ],
+        unit=independent_unit,
         layer=PARAMS.alignment.image_embedding.layer,
         style=PARAMS.zero_shot.class_names,
         top=PARAMS.zero_shot.top,
-        baselines={
-            "lambdas": PARAMS.baselines.ridge_lambdas,
-            "folds": PARAMS.baselines.folds,
-            "seed": PARAMS.seeds.split,
-        },
-        mapper=PARAMS.mapper.model_dump(exclude={"norm"}),
         point_encoder=PARAMS.encoders.points.name,
         point_model=lambda wildcards, input: input.point_encoder,
         trained_here=PARAMS.encoders.points.checkpoint == "train",
-        code=code("evaluate_mappers"),
+        code=code("evaluate_mappers", POINT_ARCHITECTURE),
     message:
         "evaluate the mappers and the baselines, split by {wildcards.split}"
     script:

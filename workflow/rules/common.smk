@@ -59,6 +59,7 @@ IMAGE_EMBEDDINGS = [f"{RESULTS}/embeddings/images/{{clip}}/{name}.h5" for name i
 PROMPTS = f"{RESULTS}/embeddings/prompts/{{clip}}.h5"
 PROJECTION = f"{RESULTS}/embeddings/projections/{{clip}}.h5"
 POINT_ENCODER = f"{RESULTS}/encoders/{PARAMS.encoders.points.name}"
+POINT_ARCHITECTURE = f"pointspider.encoders.points.architectures.{PARAMS.encoders.points.name}"
 
 
 wildcard_constraints:
@@ -76,6 +77,11 @@ def code(script, *selected):
 def dump(section, *keys):
     """A section of the parameters, or some of its keys, as a dictionary: Snakemake compares built-in types only."""
     return section.model_dump(include=set(keys) or None)
+
+
+def independent_unit(wildcards):
+    """Columns that clouds share if they are not independent: object, or class where classes are held out."""
+    return {"objects": ["class", "object"], "classes": ["class"]}[wildcards.split]
 
 
 def source_files(wildcards):

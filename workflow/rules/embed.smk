@@ -28,7 +28,7 @@ rule embed_points:
     params:
         name=PARAMS.encoders.points.name,
         preset=PARAMS.preset,
-        code=code("embed_points"),
+        code=code("embed_points", POINT_ARCHITECTURE),
     message:
         "embed the clouds with {params.name}"
     script:

@@ -37,9 +37,9 @@ rule train_points:
             else None
         ),
         # Not an output: Snakemake deletes the outputs of a failed job
-        progress=f"{RESULTS}/checkpoints/train_points.pt",
+        checkpoint=f"{RESULTS}/checkpoints/train_points.safetensors",
         seed=PARAMS.seeds.encoders,
-        code=code("train_points"),
+        code=code("train_points", POINT_ARCHITECTURE),
     message:
         "train {params.name}"
     script:
@@ -66,6 +66,8 @@ rule train_clip:
         classes=CLASSES,
         clip=lambda wildcards: CLIPS[wildcards.clip].training(),
         zero_shot=dump(PARAMS.zero_shot, "prompt", "class_names"),
+        # Not an output: Snakemake deletes the outputs of a failed job
+        checkpoint=f"{RESULTS}/checkpoints/{{clip}}.safetensors",
         seed=PARAMS.seeds.encoders,
         code=code("train_clip"),
     message:

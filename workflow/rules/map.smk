@@ -1,9 +1,10 @@
-# Mappers from cloud to image embeddings, which Table III compares.
+# Predictors of image embeddings from cloud embeddings, which Table III compares: mappers and baselines.
 #
-# INPUTS    manifests/alignment.csv, embeddings/points/, embeddings/images/<clip>/; params: mapper, alignment
+# INPUTS    manifests/alignment.csv, embeddings/; params: mapper, alignment, baselines
 # OUTPUTS   mappers/<split>/<norm>/    last and best weights of every seed, runs.json with their losses
 #           curves/<split>/<norm>/     train and test loss of every epoch (dvclive)
-# STEPS     train_mapper (one job per split and norm, all seeds)
+#           mappers/<split>/fits/      every baseline, facts.json with what each fit chose
+# STEPS     train_mapper (one job per split and norm, all seeds), fit_predictors (one job per split)
 #
 # A job that was killed continues from checkpoints/<split>/<norm>/. Checkpoints are not outputs, because Snakemake
 # deletes the outputs of a failed job, and DVC those of a stage. A job deletes its checkpoints when it is done.
@@ -40,7 +41,8 @@ rule train_mapper:
         layer=PARAMS.alignment.image_embedding.layer,
         column=lambda wildcards: SPLITS[wildcards.split],
         checkpoints=f"{RESULTS}/checkpoints/{{split}}/{{norm}}",
-        mapper=PARAMS.mapper.model_dump(exclude={"norm"}),
+        settings=PARAMS.mapper.model_dump(exclude={"norm", "seeds"}),
+        seeds=PARAMS.mapper.seeds,
         code=code("train_mapper"),
     message:
         "train the mappers with norm '{wildcards.norm}', split by {wildcards.split}"
@@ -48,6 +50,42 @@ rule train_mapper:
         "../scripts/train_mapper.py"
 
 
+rule fit_predictors:
+    input:
+        manifest=MANIFESTS["alignment"],
+        points=POINT_EMBEDDINGS,
+        images=expand(IMAGE_EMBEDDINGS, clip=PARAMS.alignment.image_embedding.model),
+    output:
+        directory(f"{RESULTS}/mappers/{{split}}/fits"),
+    log:
+        f"{LOGS}/fit_predictors/{{split}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fit_predictors/{{split}}.tsv"
+    conda:
+        "../../envs/learn.yaml"
+    threads: 1  # the bytes of a fit depend on its threads
+    resources:
+        mem_mb=8000 if PARAMS.alignment.clouds == "all" or GPUS else 2000,
+        runtime=1440 if PARAMS.alignment.clouds == "all" else 120,
+    params:
+        layer=PARAMS.alignment.image_embedding.layer,
+        column=lambda wildcards: SPLITS[wildcards.split],
+        unit=independent_unit,
+        baselines={
+            "lambdas": PARAMS.baselines.ridge_lambdas,
+            "folds": PARAMS.baselines.folds,
+            "seed": PARAMS.seeds.split,
+        },
+        settings=PARAMS.mapper.model_dump(exclude={"norm", "seeds"}),
+        seeds=PARAMS.mapper.seeds,
+        code=code("fit_predictors"),
+    message:
+        "fit the baselines, split by {wildcards.split}"
+    script:
+        "../scripts/fit_predictors.py"
+
+
 rule map:
     input:
         expand(rules.train_mapper.output, split=SPLITS, norm=NORMS),
+        expand(rules.fit_predictors.output, split=SPLITS),

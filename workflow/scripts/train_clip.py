@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pointspider.core.files import read_csv, write_csv
+from pointspider.core.files import read_csv, remove_empty_folders, write_csv
 from pointspider.encoders.images.prompts import build_prompts
 from pointspider.encoders.images.settings import TinyClipSettings
 from pointspider.encoders.images.tiny_clip import save_clip, train_clip
@@ -20,6 +20,9 @@ with job(snakemake.log[0]):
     labels = manifest["class"].map({name: index for index, name in enumerate(params.classes)}).to_numpy()
     prompts = build_prompts(params.classes, params.zero_shot["prompt"], params.zero_shot["class_names"])
     settings = TinyClipSettings(**params.clip)
-    model, history = train_clip(images, labels, prompts, settings, params.seed)
+    checkpoint = Path(params.checkpoint)
+    model, history = train_clip(images, labels, prompts, settings, params.seed, checkpoint)
     save_clip(output, model, settings)
     write_csv(output / "history.csv", pd.DataFrame(history))
+    checkpoint.unlink()
+    remove_empty_folders(checkpoint.parent)  # unless another training has a checkpoint there

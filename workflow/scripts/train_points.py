@@ -1,4 +1,4 @@
-"""Train the point encoder on clean clouds, the encoder objects' or ModelNet40's, and test it."""
+"""Train the point encoder on clean clouds of the encoder objects or of ModelNet40, and test it."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 
 
 def clean_clouds(manifest):
-    """The manifest's uncorrupted clouds (n, N, 3), and the numbers of their classes (n,)."""
+    """Return the uncorrupted clouds (n, N, 3) of a manifest, and their class numbers (n,)."""
     rows = read_csv(manifest, ["cloud_id", "class", "corruption"])
     rows = rows[rows["corruption"] == ORIGINAL]
     labels = rows["class"].map({name: number for number, name in enumerate(params.classes)})
@@ -31,12 +31,12 @@ with job(snakemake.log[0]):
         training = read_train_split(inputs.train_split[0], params.classes, params.points)
     else:
         training = clean_clouds(inputs.manifest)
-    settings, progress = PointSettings(**params.settings), Path(params.progress)
-    model, history = train_point_encoder(params.name, *training, settings, params.seed, progress)
+    settings, checkpoint = PointSettings(**params.settings), Path(params.checkpoint)
+    model, history = train_point_encoder(params.name, *training, settings, params.seed, checkpoint)
     points, labels = clean_clouds(inputs.test)
     hits = int(np.sum(classify(model, points) == labels))
     write_csv(output.history, pd.DataFrame(history))
     write_json(output.metrics, {"clean_test_accuracy": hits / len(labels), "n": len(labels)})
     save_point_encoder(output.weights, params.name, model)
-    progress.unlink()
-    remove_empty_folders(progress.parent)  # other trainings' may be there
+    checkpoint.unlink()
+    remove_empty_folders(checkpoint.parent)  # unless another training has a checkpoint there

@@ -149,7 +149,7 @@ def open_collection(project: Path, params: dict) -> Collection:
         InputError: the run is not finished, its mapper diverged, or one of its files is broken.
     """
     from pointspider.encoders.points.registry import load_point_encoder
-    from pointspider.mappers.network import load_predictor
+    from pointspider.mappers.base import load_predictor
 
     results = project / "results" / params["preset"]
     points = params["encoders"]["points"]

@@ -255,8 +255,8 @@ def lad(data: Centred, tolerance: float = 0.01, steps: int = 2000) -> Affine:
     It stops on a certificate: every v with Aᵀv = 0 and |v| ≤ 1 proves that no fit has an L1 below vᵀy. The L1
     is then at most `tolerance` (relative) above the optimum.
 
-    If the centred embeddings have rank N - 1, as with as many dimensions as clouds, the map of least norm that
-    meets every training cloud is returned: its L1 is 0, and the clouds determine nothing else.
+    If the centred embeddings have rank N - 1, as with as many dimensions as clouds, the map of least norm
+    that meets every training cloud is returned. Its L1 is 0, which says nothing about other clouds.
 
     Args:
         data: the training split.

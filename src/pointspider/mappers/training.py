@@ -3,8 +3,8 @@
 The data stay on the device. With `batch_size` None each epoch is one step on the training split.
 
 Two states are returned: *last*, after the last epoch, and *best*, after the epoch with the lowest test loss.
-The test loss selects the best epoch, so the loss of *best* is optimistic and not an estimate of the loss on other
-clouds. The report shows both.
+The test loss selects the best epoch, so the loss of *best* is optimistic: it does not estimate the loss on
+other clouds. The report shows both.
 """
 
 import copy

@@ -1,5 +1,6 @@
 """What Table III compares: references, baselines and mappers; and the fitting of the baselines."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,7 @@ def fit_predictors(
 
 
 def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candidate]:
-    """What classifies clouds without a mapper: the embeddings of the renders, and the point encoder's classifier.
+    """What classifies clouds without a mapper: the renders' embeddings, and the point encoder's classifier.
 
     Args:
         space: of the images.
@@ -69,6 +70,29 @@ def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candid
     yield Candidate("reference", "renders", of_renders)
     if classifier:
         yield Candidate("reference", "classifier", of_classifier)
+
+
+def classifier_of(encoder: object, known: Sequence[str], classes: Sequence[str]) -> Predict | None:
+    """Return the classifier of a point encoder, from embeddings to logits, if it has the clouds' classes.
+
+    Args:
+        encoder: as `pointspider.encoders.points.registry.load_point_encoder` returns it.
+        known: names of the classes that it was trained on.
+        classes: names of the clouds' classes.
+    """
+    from pointspider.encoders.base import Classifier
+    from pointspider.encoders.points.inference import class_logits
+
+    if not isinstance(encoder, Classifier) or list(known) != list(classes):
+        return None
+    if encoder.classes != len(classes):
+        logging.getLogger(__name__).warning(
+            "the point encoder's classifier has %d classes, not the %d of the clouds; it is not evaluated",
+            encoder.classes,
+            len(classes),
+        )
+        return None
+    return partial(class_logits, encoder)
 
 
 def fitted(space: ImageSpace, folder: str | Path) -> Iterator[Candidate]:
