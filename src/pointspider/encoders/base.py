@@ -43,9 +43,13 @@ class Classifier(Protocol):
 
     Attributes:
         classes: number of classes.
+        device: where the weights are.
     """
 
     classes: int
+
+    @property
+    def device(self) -> torch.device: ...
 
     def logits(self, features: Float[Tensor, "clouds width"]) -> Float[Tensor, "clouds classes"]:
         """Classify embeddings."""

@@ -110,7 +110,7 @@ def check_tensors(
         InputError: a name is missing or unexpected, a shape differs, or a value is NaN or inf.
     """
     shapes = {name: tuple(value.shape) for name, value in found.items()}
-    for name in sorted(expected | shapes):
+    for name in sorted({*expected, *shapes}):
         if expected.get(name) != shapes.get(name):
             raise InputError(
                 f"{path}: {name} has the shape {shapes.get(name)} instead of {expected.get(name)}. Delete it "

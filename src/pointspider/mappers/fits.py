@@ -182,7 +182,8 @@ def _leading(data: Centred, targets: np.ndarray, shrinkage: np.ndarray) -> np.nd
     They are the right singular vectors of the fit to the data with √λ · identity appended as further rows.
     """
     fitted = np.sqrt(data.singular * shrinkage)[:, None] * targets  # (K, Y)
-    return linalg.eigh(fitted.T @ fitted)[1][:, ::-1]
+    directions: np.ndarray = linalg.eigh(fitted.T @ fitted)[1][:, ::-1]
+    return directions
 
 
 def cross_validated_l1(

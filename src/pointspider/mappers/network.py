@@ -170,6 +170,7 @@ class Mapper(nn.Module):
         float32 or wider.
         """
         first, *rest = self.layers
+        assert isinstance(first, nn.Linear)
         one = x.new_ones(len(x), 1)
         coordinates = torch.cat([x, one], dim=1)  # (N, K)
         basis = torch.cat([first.weight.T, first.bias[None]])  # (K, width); the last coordinate is 1
@@ -195,7 +196,7 @@ class Mapper(nn.Module):
         weights = sum(layer.weight.numel() for layer in self.layers if isinstance(layer, nn.Linear))
         in_basis = k * weights + rows * k * architecture.output_width
         if architecture.norm == "layer":
-            hidden = sum(architecture.hidden) * architecture.base_width
+            hidden = sum(architecture.hidden) * (architecture.base_width or architecture.input_width)
             in_basis += k**2 * hidden + rows * k**2 * len(architecture.hidden)  # Gram matrices, variances
         return in_basis < rows * weights
 
@@ -236,6 +237,7 @@ def fold(mapper: Mapper) -> Affine:
     matrix = torch.eye(mapper.input_width, dtype=torch.float64)
     bias = torch.zeros(mapper.input_width, dtype=torch.float64)
     for linear in mapper.layers[0::2]:
+        assert isinstance(linear, nn.Linear)
         weight = linear.weight.double().T.cpu()
         matrix, bias = matrix @ weight, bias @ weight + linear.bias.double().cpu()
     return Affine(matrix.float().numpy(), bias.float().numpy())

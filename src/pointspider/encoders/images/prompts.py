@@ -75,4 +75,5 @@ def embed_prompts(
     embeddings = encode([prompt for of_class in prompts for prompt in of_class])  # (C * prompts, D)
     embeddings = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
     mean: np.ndarray = embeddings.reshape(len(prompts), -1, embeddings.shape[1]).mean(axis=1)  # (C, D)
-    return mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    directions: np.ndarray = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    return directions

@@ -8,7 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from pointspider.core.errors import InputError
-from pointspider.encoders.base import PointEncoder
+from pointspider.encoders.base import Classifier, PointEncoder
 from pointspider.encoders.points.module import PointEncoderModule
 
 
@@ -42,7 +42,7 @@ def classify(
 
 
 def class_logits(
-    encoder: PointEncoderModule, features: Float[np.ndarray, "clouds width"]
+    encoder: Classifier, features: Float[np.ndarray, "clouds width"]
 ) -> Float[np.ndarray, "clouds classes"]:
     """Logits of the encoder's classifier for embeddings."""
     return _apply(encoder.logits, features, encoder.device, batch_size=4096)

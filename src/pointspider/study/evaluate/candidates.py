@@ -64,11 +64,12 @@ def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candid
     def of_renders(clouds: Clouds) -> pd.DataFrame:
         return pd.DataFrame(space.zero_shot(clouds.images, clouds), clouds.manifest.index)
 
-    def of_classifier(clouds: Clouds) -> pd.DataFrame:
-        return pd.DataFrame(space.classified(classifier(clouds.points), clouds), clouds.manifest.index)
-
     yield Candidate("reference", "renders", of_renders)
     if classifier:
+
+        def of_classifier(clouds: Clouds) -> pd.DataFrame:
+            return pd.DataFrame(space.classified(classifier(clouds.points), clouds), clouds.manifest.index)
+
         yield Candidate("reference", "classifier", of_classifier)
 
 
@@ -114,7 +115,7 @@ def fitted(space: ImageSpace, folder: str | Path) -> Iterator[Candidate]:
 
 
 def trained(
-    space: ImageSpace, runs: Iterable[Mapping], load: Callable[[Mapping, str], Predict]
+    space: ImageSpace, runs: Iterable[Mapping[str, Any]], load: Callable[[Mapping[str, Any], str], Predict]
 ) -> Iterator[Candidate]:
     """The mappers, in Table III's order.
 
@@ -129,7 +130,7 @@ def trained(
 
 
 def _of_training(
-    kind: str, name: str, space: ImageSpace, run: Mapping, load: Callable[[str], Predict]
+    kind: str, name: str, space: ImageSpace, run: Mapping[str, Any], load: Callable[[str], Predict]
 ) -> Iterator[Candidate]:
     """The last and the best epoch of one training; a state that diverged is not loaded."""
     facts = {fact: run[fact] for fact in FACTS if fact in run and fact != "mapper"}
