@@ -143,6 +143,23 @@ def activate(variant: Variant, threads: int) -> None:
     os.environ["OIDN_NUM_THREADS"] = str(threads)
 
 
+def ensure_active(wanted: str, threads: int) -> None:
+    """Choose and activate a variant unless this process has one.
+
+    Raises:
+        InputError: none works, or the process has another than the one that is wanted.
+    """
+    active = None
+    if "mitsuba" in sys.modules:
+        import mitsuba as mi
+
+        active = mi.variant()
+    if active is None:
+        activate(choose(wanted), threads)
+    elif wanted not in (AUTO, active):
+        raise InputError(f"render.variant: this process renders with {active}; use a new one for {wanted}.")
+
+
 # ------------------------------------------------------------------------------------------------ cache
 
 

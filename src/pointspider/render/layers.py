@@ -5,6 +5,8 @@ directions the bare floor can be darker than white, so its radiance is divided b
 shadows remain. Layers are premultiplied sRGB, as programs blend pictures; every value is from 0 to 1.
 """
 
+from itertools import product
+
 import numpy as np
 from jaxtyping import Bool, Float, Float32, UInt8
 from PIL import Image
@@ -101,23 +103,23 @@ def bare_floor(camera: Camera, size: int, window: tuple[slice, slice]) -> Float[
     sends what the coat reflects back inside up again (Mitsuba's `roughplastic`).
     """
     positions, cosine = (array[window] for array in _on_floor(camera, size))
+    seen = np.isfinite(positions).all(axis=-1) & (cosine > 0)
+    positions = np.where(seen[..., None], positions, 0)
     ior = FLOOR_IOR / AIR_IOR
     albedo = (1 - _inner_reflectance(ior)) ** -1 / ior**2 / np.pi
     right, up, forward = axes_towards_scene(LIGHT_ORIGIN)
     total = np.zeros(positions.shape[:-1])
     place = np.concatenate([positions, np.full((*positions.shape[:-1], 1), FLOOR_HEIGHT)], axis=-1)
     nodes, weights = np.polynomial.legendre.leggauss(3)
-    for x, weight_x in zip(nodes, weights, strict=True):
-        for y, weight_y in zip(nodes, weights, strict=True):
-            towards = np.array(LIGHT_ORIGIN) + LIGHT_HALF_WIDTH * (x * right + y * up) - place
-            distance = np.linalg.norm(towards, axis=-1)
-            incoming = towards[..., 2] / distance
-            cosines = incoming * np.maximum(-(towards @ forward) / distance, 0)
-            through = 1 - _fresnel(incoming, ior)
-            total += weight_x * weight_y * through * cosines / distance**2
+    for (x, weight_x), (y, weight_y) in product(zip(nodes, weights, strict=True), repeat=2):
+        towards = np.array(LIGHT_ORIGIN) + LIGHT_HALF_WIDTH * (x * right + y * up) - place
+        distance = np.linalg.norm(towards, axis=-1)
+        incoming = towards[..., 2] / distance
+        cosines = incoming * np.maximum(-(towards @ forward) / distance, 0)
+        total += weight_x * weight_y * (1 - _fresnel(incoming, ior)) * cosines / distance**2
     irradiance = LIGHT_RADIANCE * LIGHT_HALF_WIDTH**2 * total
     radiance = albedo * (1 - _fresnel(cosine, ior)) * irradiance / HEADROOM
-    return np.where(np.isfinite(radiance) & (cosine > 0), radiance, 1).clip(1e-3, 1)
+    return np.where(seen, radiance, 1).clip(1e-3, 1)
 
 
 def _on_floor(camera: Camera, size: int) -> tuple[Float[np.ndarray, "G G 2"], Float[np.ndarray, "G G"]]:

@@ -17,7 +17,7 @@ class PointScene:
     """The scene with all points in one shape of round line segments.
 
     Attributes:
-        camera: where it is seen from; change it by `aim`.
+        camera: where it is seen from.
         size: cells per side of the picture's grid.
         floor: whether there is one.
         spheres: the cloud that it shows; none at first.
@@ -46,20 +46,6 @@ class PointScene:
         parameters["points.control_points"] = np.stack([near, far], axis=1).ravel()
         parameters["points.bsdf.reflectance.data"] = _texture(spheres.colours)
         parameters.update()
-
-    def aim(self, camera: Camera) -> None:
-        """Move the camera; of an orthographic one, only direction and scale."""
-        import mitsuba as mi
-
-        rebuild = (camera.orthographic, camera.fov) != (self.camera.orthographic, self.camera.fov)
-        self.camera = camera
-        if self.scene is not None:
-            if rebuild:
-                self.scene = self._build(len(self.spheres.centres))
-                self.show(self.spheres)
-            parameters = mi.traverse(self.scene)
-            parameters["sensor.to_world"] = camera.to_world()
-            parameters.update()
 
     def shape(self, name: str) -> Any:
         """Return the Mitsuba shape of that name (points, floor or light), or None."""
