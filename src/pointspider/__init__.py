@@ -8,12 +8,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pointspider.encoders.images.clip import load_clip
+    from pointspider.encoders.points.registry import load_point_encoder
+    from pointspider.mappers.base import load_predictor
     from pointspider.render.draw import draw
 
 #: The public names, and the module of each.
-_MODULES = {"draw": "pointspider.render.draw"}
+_MODULES = {
+    "draw": "pointspider.render.draw",
+    "load_clip": "pointspider.encoders.images.clip",
+    "load_point_encoder": "pointspider.encoders.points.registry",
+    "load_predictor": "pointspider.mappers.base",
+}
 
-__all__ = ["draw"]
+__all__ = ["draw", "load_clip", "load_point_encoder", "load_predictor"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from pointspider.cli.main import main, open_collection
+from pointspider.cli.collection import open_collection
+from pointspider.cli.main import main
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_png, write_hdf5, write_json
 from pointspider.study.cloud_files import read_clouds
