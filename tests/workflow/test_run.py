@@ -1,0 +1,116 @@
+"""A run of the workflow on a small preset: its results, and what a second run or a new clone changes."""
+
+import hashlib
+import subprocess
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pointspider.core.files import read_csv, read_json, read_png
+
+pytestmark = pytest.mark.workflow
+RESULTS = "results/embedded"
+PLOTS = ["zero_shot", "corruptions", "alignment", "alignment_corruptions", "retrieval", "loss_curves"]
+
+
+def hashes(directory) -> dict[str, str]:
+    """{path: SHA-256} of every file below a directory."""
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def results(finished_project):
+    return finished_project.directory / RESULTS
+
+
+def test_every_deliverable_is_there(results):
+    for name in ("table2", "table3", "table2_extended", "table2_pairs", "table3_extended"):
+        assert (results / f"tables/{name}.csv").stat().st_size > 100
+    assert (results / "speed/table1.csv").stat().st_size > 100
+    assert "speed.svg" in (results / "speed/table1.md").read_text()
+    for path in (*(f"plots/{name}.svg" for name in PLOTS), "speed/speed.svg"):
+        assert (results / path).read_text().startswith("<?xml")
+    for name in ("renders", "classes", "corruptions"):
+        assert read_png(results / f"sheets/{name}.png").std() > 1
+    assert {path.name for path in results.rglob(".*")} <= {".snakemake_timestamp"}
+
+
+def test_the_tables_name_their_preset_and_data(results):
+    tables = [
+        read_csv(results / path) for path in ("speed/table1.csv", "tables/table2.csv", "tables/table3.csv")
+    ]
+    for table in tables:
+        assert set(table["preset"]) == {"embedded"}
+        assert set(table["data"]) == {"procedural"}
+        paper = [name for name in table.columns if name.startswith("paper_")]
+        assert paper
+        assert table[paper].isna().all(axis=None)
+    first, second, third = tables
+    assert {"cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb"} <= set(first["variant"])
+    assert set(second["model"]) == {"tiny-clip-patch8", "tiny-clip-patch16"}
+    assert set(second["n"]) == {3}
+    assert {"zero", "ridge", "BASE", "LNORM", "RNORM"} <= set(third["mapper"])
+    np.testing.assert_allclose(third["l1div_last"] * third["l1_last"], 1, rtol=0.2)
+    assert "Not comparable with the paper" in (results / "tables/summary.md").read_text()
+
+
+def test_every_cloud_of_the_manifests_is_rendered_once(results):
+    manifests = [read_csv(path) for path in sorted((results / "manifests").glob("*.csv"))]
+    drawn = set(pd.concat(manifests)["cloud_id"])
+    found = [
+        str(path.relative_to(results / "renders").with_suffix(""))
+        for path in results.glob("renders/*/*/*.png")
+    ]
+    assert sorted(found) == sorted(drawn)
+    assert {read_png(path).shape for path in results.glob("renders/cone/*/*.png")} == {(32, 32, 3)}
+
+
+def test_the_selected_mapper_is_the_one_of_mapper_norm(results):
+    metrics = read_json(results / "metrics.json")
+    table = read_csv(results / "tables/table3.csv").set_index("mapper")
+    assert metrics["mapper"] == "LNORM"
+    assert metrics["l1"] == pytest.approx(table.loc["LNORM", "l1_last"], abs=1e-6)
+
+
+def test_a_second_run_has_nothing_to_do(finished_project):
+    assert finished_project.planned() == {}
+
+
+def test_selecting_another_mapper_runs_one_job(finished_project):
+    assert finished_project.planned("--config", "mapper={norm: none}") == {"select_mapper": 1}
+
+
+def test_a_run_in_a_new_clone_changes_no_file_in_git(finished_project, tmp_path):
+    """Every byte is the same, except of measurements and of times in logs."""
+    clone = type(finished_project)(tmp_path / "clone")
+    subprocess.run(["git", "clone", "--quiet", finished_project.directory, clone.directory], check=True)
+    clone.snakemake()
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+    first, second = hashes(finished_project.directory / RESULTS), hashes(clone.directory / RESULTS)
+    assert set(first) == set(second)
+    differ = {path for path in first if first[path] != second[path]}
+    assert {path for path in differ if not path.startswith("speed")} == set()
+    tracked = clone.run("git", "ls-files", "results").stdout.split()
+    assert {path.split("/")[2] for path in tracked} == {"metrics.json", "plots", "tables"}
+    assert sum((clone.directory / path).stat().st_size for path in tracked) < 1_000_000
+
+
+def test_the_paper_is_planned_without_its_data(project):
+    plan = project.planned("--config", "preset=paper")
+    assert plan["render_class"] == 40
+    assert plan["embed_images"] == 4
+    assert plan["train_points"] == 1
+    assert plan["fetch_archive"] == 2
+    assert "train_clip" not in plan
+
+
+def test_the_benchmarks_pointnet_is_selected_by_one_line(project):
+    project.change({"presets.paper.encoders.points.checkpoint": "modelnet40_c_pointnet"})
+    plan = project.planned("--config", "preset=paper")
+    assert plan["fetch_file"] == 1
+    assert "train_points" not in plan
