@@ -1,11 +1,13 @@
-"""Fetching and unpacking, from a real HTTP server in this process that can be told to misbehave."""
+"""Downloads and archives, from an HTTP server in this process that can misbehave."""
 
+import email.utils
 import errno
 import hashlib
 import http.server
 import os
 import stat
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -13,7 +15,6 @@ import numpy as np
 import pytest
 import requests
 import yaml
-from conftest import ROOT
 
 from pointspider.clouds.sources.modelnet40c import RELEASED, points_per_cloud
 from pointspider.core.errors import InputError
@@ -26,12 +27,14 @@ CONTENT = os.urandom(3 << 20)  # many chunks
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves `files` and notes every request's Range.
+    """Serves `files` and records the Range of every request.
 
     Attributes:
-        drops: after how many bytes of an answer the connection ends, one number per answer; then all is sent.
-        ranges: does it understand Range?
-        lengths: does it tell the length?
+        drops: bytes of an answer after which the connection ends, one number per answer.
+        statuses: errors with which the next requests are answered.
+        headers: of those errors.
+        ranges: whether it supports Range.
+        lengths: whether it sends Content-Length.
     """
 
     def __init__(self):
@@ -39,6 +42,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.drops: list[int] = []
         self.statuses: list[int] = []
+        self.headers: dict[str, str] = {}
+        self.agents: set[str] = set()
         self.asked: list[tuple[str, str | None]] = []
         self.ranges = self.lengths = True
 
@@ -50,20 +55,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         server, name, wanted = self.server, self.path[1:], self.headers["Range"]
         server.asked.append((name, wanted))
+        server.agents.add(self.headers["User-Agent"])
         if server.statuses:
-            return self.send_error(server.statuses.pop(0))
+            return self.fail(server.statuses.pop(0), server.headers)
         if name not in server.files:
             return self.send_error(404)
         content = server.files[name]
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and server.ranges else 0
         if start >= len(content):
-            return self.send_error(416)
+            return self.fail(416, {"Content-Range": f"bytes */{len(content)}"} if server.lengths else {})
         self.send_response(206 if start else 200)
         if server.lengths:
             self.send_header("Content-Length", str(len(content) - start))
         self.end_headers()
         end = start + server.drops.pop(0) if server.drops else len(content)
         self.wfile.write(content[start:end])
+
+    def fail(self, status: int, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**headers, "Content-Length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
 
     def log_message(self, *_: object) -> None:
         pass
@@ -127,7 +139,7 @@ def test_a_dropped_connection_is_resumed_where_it_ended(server, tmp_path, length
     )  # fmt: skip
 
 
-def test_a_later_run_goes_on_where_an_earlier_one_was_killed(server, tmp_path):
+def test_a_later_run_continues_the_download_of_a_killed_one(server, tmp_path):
     (tmp_path / "data").mkdir()
     fetch._part(tmp_path / "data/clouds.bin", server.url("a")).write_bytes(CONTENT[:1000])
     server.files["a"] = CONTENT
@@ -143,7 +155,7 @@ def test_a_server_without_ranges_sends_all_again(server, tmp_path):
     assert (tmp_path / "data/clouds.bin").read_bytes() == CONTENT
 
 
-def test_a_part_longer_than_the_file_is_thrown_away(server, tmp_path):
+def test_a_part_longer_than_the_file_is_deleted(server, tmp_path):
     (tmp_path / "data").mkdir()
     fetch._part(tmp_path / "data/clouds.bin", server.url("a")).write_bytes(CONTENT + b"more")
     server.files["a"] = CONTENT
@@ -151,12 +163,59 @@ def test_a_part_longer_than_the_file_is_thrown_away(server, tmp_path):
     assert (tmp_path / "data/clouds.bin").read_bytes() == CONTENT
 
 
-def test_a_busy_server_is_asked_again_with_growing_pauses(server, tmp_path, monkeypatch):
+def test_pauses_grow_while_a_server_is_busy(server, tmp_path, monkeypatch):
     pauses = []
     monkeypatch.setattr(fetch.time, "sleep", pauses.append)
     server.files["a"], server.statuses = CONTENT, [503, 429, 500]
     provide(remote(server, "a"), tmp_path)
     assert pauses == [0.001, 0.002, 0.004]
+
+
+def test_a_pause_that_a_server_asks_for_is_respected_up_to_a_bound(server, tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(fetch.time, "sleep", pauses.append)
+    server.files["a"], server.statuses, server.headers = CONTENT, [429, 503], {"Retry-After": "60"}
+    provide(remote(server, "a"), tmp_path)
+    assert pauses == [60, 60]
+    date = email.utils.formatdate(time.time() + 100, usegmt=True)
+    server.statuses, server.headers = [429], {"Retry-After": date}
+    provide(remote(server, "a"), tmp_path / "second")
+    assert pauses[2] == pytest.approx(100, abs=2)
+    server.statuses, server.headers = [429], {"Retry-After": "3600"}
+    with pytest.raises(InputError, match="429 Client Error"):
+        provide(remote(server, "a"), tmp_path / "third")
+    assert len(pauses) == 3
+
+
+def test_a_timeout_of_the_server_is_retried_and_a_refusal_is_not(server, tmp_path):
+    server.files["a"], server.statuses = CONTENT, [408]
+    provide(remote(server, "a"), tmp_path)
+    server.statuses = [403, 403]
+    with pytest.raises(InputError, match="403 Client Error"):
+        provide(remote(server, "a"), tmp_path / "second")
+    assert server.statuses == [403]
+
+
+def test_servers_see_the_name_of_the_project(server, tmp_path):
+    """Zenodo refuses the default name of the HTTP library."""
+    server.files["a"] = CONTENT
+    provide(remote(server, "a"), tmp_path)
+    assert all(agent.startswith("pointspider/") for agent in server.agents)
+
+
+@pytest.mark.parametrize("size", [len(CONTENT), None])
+def test_a_finished_download_survives_an_interrupted_verification(server, tmp_path, monkeypatch, size):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    server.files["a"] = CONTENT
+    with monkeypatch.context() as patch:
+        patch.setattr(fetch, "is_intact", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            provide(remote(server, "a", bytes=size), tmp_path)
+    provide(remote(server, "a", bytes=size), tmp_path)
+    assert (tmp_path / "data/clouds.bin").read_bytes() == CONTENT
+    assert server.asked[1:] == ([] if size else [("a", f"bytes={len(CONTENT)}-")])
 
 
 def test_a_missing_file_is_taken_from_the_mirror_at_once(server, tmp_path):
@@ -170,7 +229,7 @@ def test_a_wrong_checksum_is_not_trusted_and_the_mirror_is_tried(server, tmp_pat
     wrong = b"x" * len(CONTENT)
     server.files |= {"a": wrong, "b": wrong}
     with pytest.raises(
-        InputError, match=r"clouds\.bin: could not be fetched:(.|\n)*MD5 hash .* expected md5:"
+        InputError, match=r"clouds\.bin: could not be downloaded:(.|\n)*does not have the checksum md5:"
     ):
         provide(remote(server, "a", "b"), tmp_path)
     assert [name for name, _ in server.asked] == ["a", "b"]
@@ -189,7 +248,7 @@ def test_a_truncated_file_on_the_server_is_refused_before_it_is_loaded(server, t
 
 def test_a_server_that_never_gets_further_is_given_up(server, tmp_path):
     server.files["a"], server.drops = CONTENT, [1000] + [0] * 50
-    with pytest.raises(InputError, match="could not be fetched"):
+    with pytest.raises(InputError, match="could not be downloaded"):
         provide(remote(server, "a"), tmp_path)
     assert len(server.asked) == fetch.ATTEMPTS
     assert not (tmp_path / "data/clouds.bin").exists()
@@ -199,20 +258,20 @@ def test_a_server_without_ranges_that_drops_here_and_there_is_given_up(server, t
     """More bytes than before count as progress only if they are more than ever."""
     server.files["a"], server.ranges = CONTENT, False
     server.drops = [200_000, 100_000] * 50
-    with pytest.raises(InputError, match="could not be fetched"):
+    with pytest.raises(InputError, match="could not be downloaded"):
         provide(remote(server, "a"), tmp_path)
     assert len(server.asked) == fetch.ATTEMPTS
 
 
-def test_a_short_file_of_untold_length_is_given_up(server, tmp_path):
+def test_a_short_file_of_unknown_length_is_given_up(server, tmp_path):
     """The end of it and the 416 for what lies beyond take turns."""
     server.files["a"], server.lengths = CONTENT[:1000], False
-    with pytest.raises(InputError, match="could not be fetched"):
+    with pytest.raises(InputError, match="could not be downloaded"):
         provide(remote(server, "a"), tmp_path)
     assert len(server.asked) == fetch.ATTEMPTS
 
 
-def test_what_a_bad_server_left_does_not_spoil_the_mirror(server, tmp_path):
+def test_a_mirror_does_not_continue_the_part_of_another_server(server, tmp_path):
     server.files |= {"a": b"x" * len(CONTENT), "b": CONTENT}
     server.drops = [1_000_000] + [0] * (fetch.ATTEMPTS - 1)
     provide(remote(server, "a", "b"), tmp_path)
@@ -233,7 +292,7 @@ def test_a_file_put_in_place_by_hand_is_verified(server, tmp_path):
     assert path.read_bytes() == b"another"
 
 
-def test_offline_the_error_says_which_file_from_where_and_where_to_put_it(server, tmp_path, monkeypatch):
+def test_without_a_network_the_error_names_the_file_its_urls_and_its_place(server, tmp_path, monkeypatch):
     def offline(*_, **__):
         raise requests.ConnectionError("Name or service not known")
 
@@ -247,7 +306,7 @@ def test_offline_the_error_says_which_file_from_where_and_where_to_put_it(server
     assert "Name or service not known" in message
 
 
-def test_a_full_disk_is_told_and_what_is_there_is_kept(server, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_the_part_is_kept(server, tmp_path, monkeypatch):
     server.files["a"] = CONTENT
     opened = Path.open
 
@@ -278,7 +337,7 @@ def test_a_full_disk_is_told_and_what_is_there_is_kept(server, tmp_path, monkeyp
 
 def test_without_a_checksum_nothing_is_fetched(server, tmp_path):
     with pytest.raises(
-        InputError, match=r"clouds\.bin: is missing, and no checksum .* Get release 1 from http"
+        InputError, match=r"clouds\.bin: is missing, and cannot be downloaded .* Get release 1 from http"
     ):
         provide(remote(server, "a", checksum=""), tmp_path)
     assert server.asked == []
@@ -302,7 +361,7 @@ MEMBERS = {
 }
 
 
-def test_an_archive_is_fetched_and_unpacked_beside_itself(server, tmp_path):
+def test_an_archive_is_downloaded_and_unpacked_next_to_itself(server, tmp_path):
     server.files["a"] = content = write_zip(tmp_path / "made.zip", MEMBERS)
     provide(remote(server, "a", path="data/clouds.zip", content=content), tmp_path)
     folder = tmp_path / "data/clouds"
@@ -346,7 +405,7 @@ def test_an_archive_without_the_folder_is_unpacked_into_it(tmp_path):
 def test_members_that_would_leave_the_folder_are_refused(tmp_path, name):
     write_zip(tmp_path / "in/a.zip", {"clouds/label.npy": b"label", name: b"x"})
     with pytest.raises(
-        InputError, match=r"a\.zip: its member .*escaped' would be written outside of its folder"
+        InputError, match=r"a\.zip: its member .*escaped' would be written outside of the folder"
     ):
         unpack(tmp_path / "in/a.zip", tmp_path / "in/clouds", 1000)
     assert [path.name for path in tmp_path.rglob("*")] == ["in", "a.zip"]
@@ -357,19 +416,21 @@ def test_links_are_refused(tmp_path):
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(link, "/etc/passwd")
-    with pytest.raises(InputError, match="'clouds/link' is no plain file"):
+    with pytest.raises(InputError, match="'clouds/link' is not a regular file"):
         unpack(tmp_path / "a.zip", tmp_path / "clouds", 1000)
 
 
 def test_absurd_sizes_are_refused_before_anything_is_written(tmp_path):
     write_zip(tmp_path / "a.zip", {"clouds/bomb": bytes(50_000_000)})
     assert (tmp_path / "a.zip").stat().st_size < 100_000
-    with pytest.raises(InputError, match=r"would unpack to 50,000,000 bytes, more than the 1,000,000"):
+    with pytest.raises(
+        InputError, match=r"would unpack to 50,000,000 bytes, more than its unpacked_limit, 1,000,000"
+    ):
         unpack(tmp_path / "a.zip", tmp_path / "clouds", 1_000_000)
     assert not (tmp_path / "clouds").exists()
 
 
-def test_a_member_that_lies_about_its_size_is_cut_there_and_refused(tmp_path):
+def test_a_member_with_a_wrong_size_is_refused(tmp_path):
     content = write_zip(tmp_path / "a.zip", {"clouds/bomb": bytes(2_000_000)})
     size = (2_000_000).to_bytes(4, "little")
     (tmp_path / "a.zip").write_bytes(content.replace(size, (10).to_bytes(4, "little")))
@@ -385,7 +446,7 @@ def test_broken_archives_are_refused(tmp_path, broken):
         content[2000] ^= 1
     replaced = {"truncated": content[:3000], "flipped": content}.get(broken, broken)
     (tmp_path / "a.zip").write_bytes(replaced)
-    with pytest.raises(InputError, match=r"a\.zip: cannot be unpacked .*delete it and fetch it again"):
+    with pytest.raises(InputError, match=r"a\.zip: cannot be unpacked .*delete it and run again"):
         unpack(tmp_path / "a.zip", tmp_path / "clouds", 10_000)
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
@@ -405,7 +466,7 @@ def release_zip(path: Path) -> bytes:
 
 
 @pytest.mark.workflow
-def test_the_paper_preset_fetches_its_clouds_and_keeps_what_is_there(server, project, tmp_path_factory):
+def test_the_paper_preset_downloads_its_clouds_once(server, project, tmp_path_factory):
     server.files["release.zip"] = content = release_zip(
         tmp_path_factory.mktemp("release") / "modelnet40_c.zip"
     )
@@ -443,12 +504,12 @@ def test_the_paper_preset_fetches_its_clouds_and_keeps_what_is_there(server, pro
 # ------------------------------------------------------------------------------------------------- table
 
 
-def test_the_table_names_what_the_paper_preset_needs():
-    remotes = read_remotes(ROOT / "data/sources.csv")
+def test_the_table_names_what_the_paper_preset_needs(root):
+    remotes = read_remotes(root / "data/sources.csv")
     release = remotes["modelnet40_c"]
     assert (release.bytes, release.checksum) == (1_970_686_633, "md5:c4a7fffaa52c80b33f7b3a0ac7782d3b")
     assert (release.place, release.is_archive) == ("data/modelnet40_c", True)
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())["presets"]["paper"]
+    params = yaml.safe_load((root / "params.yaml").read_text())["presets"]["paper"]
     assert params["clouds"]["directory"] == release.place
     for row in remotes.values():
         assert row.urls
@@ -481,8 +542,8 @@ def test_a_broken_table_is_named(tmp_path, content):
         read_remotes(tmp_path / "none.csv")
 
 
-def test_an_archive_without_a_limit_is_refused(tmp_path):
-    table = (ROOT / "data/sources.csv").read_text().replace(",5000000000,", ",,")
+def test_an_archive_needs_a_limit(root, tmp_path):
+    table = (root / "data/sources.csv").read_text().replace(",5000000000,", ",,")
     (tmp_path / "sources.csv").write_text(table)
     with pytest.raises(InputError, match=r"sources\.csv: modelnet40_c: an archive needs an unpacked_limit"):
         read_remotes(tmp_path / "sources.csv")

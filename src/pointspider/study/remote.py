@@ -1,16 +1,13 @@
-"""data/sources.csv: everything that is not in the repository, where it comes from and how it is recognised.
+"""data/sources.csv: the files that are not in the repository, where to download them, and their checksums.
 
-Columns: name; version; path, where the file belongs below the repository (a .zip is unpacked beside itself);
-bytes; unpacked_limit, the bytes that an archive's files may have together; checksum, "<algorithm>:<hex>";
-licence; urls, separated by spaces, in order of preference. A cell is empty where no fact could be found.
+Columns: name; version; path, relative to the repository (a .zip is unpacked next to itself); bytes;
+unpacked_limit, the maximum total size of an archive's files in bytes; checksum, "<algorithm>:<hex>"; licence;
+urls, separated by spaces, in order of preference. An unknown value is an empty cell.
 
-- An archive or a single file with a checksum is compared with it, whoever put it there. An unpacked folder is
-  used as it is.
-- Without a checksum a file cannot be trusted, so it is never fetched: it is put in place by hand, and whoever
-  reads it checks what is in it.
-- Without a path it is a model on the Hugging Face hub, which the hub's own library fetches and keeps. Its
-  version is a commit, which pins what the hub sends; the library compares sizes, but nobody hashes the
-  weights. `bytes` are theirs.
+- An archive or a file with a checksum is verified, also if the user put it there. An unpacked folder is not.
+- A file without a checksum is never downloaded. The user puts it in place, and its reader checks its content.
+- A row without a path is a model on the Hugging Face hub, which the hub's library downloads to its cache. Its
+  version is a commit. The library compares sizes; nobody hashes the weights. `bytes` is their size.
 """
 
 import csv
@@ -23,7 +20,7 @@ from pointspider.core.errors import InputError
 
 
 class Remote(NamedTuple):
-    """A row of the table; what is unknown is "" or None."""
+    """A row of the table. An unknown value is "" or None."""
 
     name: str
     version: str
@@ -36,7 +33,7 @@ class Remote(NamedTuple):
 
     @property
     def place(self) -> str:
-        """What is used: an archive's folder beside it, or the file itself."""
+        """Path of the data: the folder next to an archive, or the file itself."""
         return self.path.removesuffix(".zip")
 
     @property
@@ -45,29 +42,35 @@ class Remote(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """The file in words: name, version, bytes if they are known, checksum."""
+        """Description of the file: name, version, bytes if known, checksum."""
         size = f"{self.bytes:,} bytes, " if self.bytes else ""
         return f"{PurePosixPath(self.path).name} of {self.version} ({size}{self.checksum})"
 
 
+def is_intact(remote: Remote, path: Path) -> bool:
+    """Return whether a file has the checksum of the table, or the table has none."""
+    algorithm, _, digest = remote.checksum.partition(":")
+    if not digest:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest() == digest
+
+
 def verify(remote: Remote, path: Path) -> None:
-    """Compare a file with the checksum in the table, if it has one.
+    """Compare a file with the checksum of the table, if it has one.
 
     Raises:
         InputError: they differ.
     """
-    algorithm, _, digest = remote.checksum.partition(":")
-    if digest:
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, algorithm).hexdigest() != digest:
-                raise InputError(f"{path}: is not {remote.identity}; delete it, or put the right file there.")
+    if not is_intact(remote, path):
+        raise InputError(f"{path}: is not {remote.identity}; delete it, or put the right file there.")
 
 
 def read_remotes(table: str | Path) -> dict[str, Remote]:
-    """Read the table, by name.
+    """Read the table. Return its rows by name.
 
     Raises:
-        InputError: it cannot be read, has other columns or an unusable cell; an archive has no limit.
+        InputError: it cannot be read, has other columns or an invalid cell; an archive has no limit.
     """
     try:
         with open(table, newline="", encoding="utf-8") as file:

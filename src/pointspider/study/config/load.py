@@ -119,13 +119,16 @@ class _Config:
     def _has(self, path: Key) -> bool:
         node: Any = self.values
         for key in path:
-            if (isinstance(node, list) and isinstance(key, int) and key < len(node)) or (
-                isinstance(node, dict) and key in node
-            ):
-                node = node[key]
-            else:
+            if not _contains(node, key):
                 return False
+            node = node[key]
         return True
+
+
+def _contains(node: Any, key: str | int) -> bool:
+    if isinstance(node, list):
+        return isinstance(key, int) and key < len(node)
+    return isinstance(node, Mapping) and key in node
 
 
 def _validate(config: _Config, preset: str, own: Mapping[str, Any]) -> Params:
@@ -191,7 +194,7 @@ def _path(location: Key, data: Any, is_missing: bool) -> Key:
     """Return the keys of `location` that `data` has, and the last key where it is missing."""
     path: Key = ()
     for index, key in enumerate(location):
-        if (isinstance(data, Mapping) and key in data) or (isinstance(data, list) and isinstance(key, int)):
+        if _contains(data, key):
             data, path = data[key], (*path, key)
         elif is_missing and index == len(location) - 1:
             path = (*path, key)
