@@ -75,7 +75,7 @@ def test_a_selected_module_counts(write):
 def test_imports_for_types_do_not_count(write):
     text = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pointspider.c import three\n"
     script, source = write(**FILES | {"a": text + FILES["a"]})
-    assert [path.name for path in imported_files(script, source)] == ["__init__.py", "a.py", "b.py"]
+    assert [path.name for path in imported_files(script, source)] == ["a.py", "b.py"]
 
 
 def test_a_relative_import_is_an_error(write):

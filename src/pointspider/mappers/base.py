@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import safetensors
 from jaxtyping import Float, Float32
 
 from pointspider.core.errors import InputError
@@ -84,6 +83,8 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
     Raises:
         InputError: the file is missing, damaged or not a predictor.
     """
+    import safetensors  # tables import LABELS where it is not installed
+
     try:
         with safetensors.safe_open(path, framework="np") as file:
             content: dict[str, Any] = json.loads((file.metadata() or {})["predictor"])

@@ -1,9 +1,10 @@
 """Digest of the code that a script runs, so that a job runs again when that code changes and only then.
 
 The digest covers the syntax tree of the script and of every module of the package that it imports, at the
-top or inside a function, directly or through other modules. Comments, docstrings and formatting do not
-count, nor do imports under `if TYPE_CHECKING`. A registry imports the modules of its package by name at run
-time, which a syntax tree does not show: the caller names the implementation that the parameters select.
+top or inside a function, directly or through other modules. Not included are comments, docstrings,
+formatting, imports under `if TYPE_CHECKING`, and the package's __init__.py, a list of public names. A
+registry imports modules by name at run time, which a syntax tree does not show: the caller names the
+implementation that the parameters select.
 """
 
 import ast
@@ -44,7 +45,7 @@ def imported_files(script: Path, source: Path, selected: tuple[str, ...] = ()) -
         names.append(name)
     while names:
         for path in _files(names.pop(), source):
-            if path not in found:
+            if path not in found and path != source / PACKAGE / "__init__.py":
                 found.add(path)
                 names.extend(_imports(path))
     return tuple(sorted(found))
