@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pointspider.encoders.images.clip import load_clip
     from pointspider.encoders.points.registry import load_point_encoder
-    from pointspider.mappers.base import load_predictor
+    from pointspider.mappers.files import load_predictor
     from pointspider.render.draw import draw
 
 #: The public names, and the module of each.
@@ -18,7 +18,7 @@ _MODULES = {
     "draw": "pointspider.render.draw",
     "load_clip": "pointspider.encoders.images.clip",
     "load_point_encoder": "pointspider.encoders.points.registry",
-    "load_predictor": "pointspider.mappers.base",
+    "load_predictor": "pointspider.mappers.files",
 }
 
 __all__ = ["draw", "load_clip", "load_point_encoder", "load_predictor"]

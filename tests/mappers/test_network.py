@@ -11,7 +11,8 @@ from torch import nn
 
 from pointspider.core.errors import InputError
 from pointspider.mappers.affine import Affine
-from pointspider.mappers.base import LABELS, load_predictor
+from pointspider.mappers.base import LABELS
+from pointspider.mappers.files import load_predictor
 from pointspider.mappers.network import ChannelResponseNorm, Mapper, fold, load_mapper
 
 NORMS = list(LABELS)

@@ -8,7 +8,8 @@ from sklearn.metrics import mean_absolute_error
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pointspider.core.errors import InputError
-from pointspider.mappers.base import load_predictor
+from pointspider.mappers.baselines import fit_predictors
+from pointspider.mappers.files import load_predictor
 from pointspider.mappers.settings import MapperSettings
 from pointspider.study.embeddings import read_projection, write_projection
 from pointspider.study.evaluate.alignment import (
@@ -17,7 +18,7 @@ from pointspider.study.evaluate.alignment import (
     ImageSpace,
     evaluate,
 )
-from pointspider.study.evaluate.candidates import fit_predictors, fitted, references, trained
+from pointspider.study.evaluate.candidates import fitted, references, trained
 
 CLASSES = ["bed", "chair", "lamp"]
 N_OBJECTS, VARIANTS = 12, [("original", 0), ("shear", 1), ("shear", 2)]
@@ -226,9 +227,9 @@ def test_what_a_candidate_does_not_have_is_missing():
 def test_candidates_are_references_baselines_and_both_epochs_of_every_training(tmp_path):
     manifest = pd.DataFrame({"class": "bed", "object": range(31)})
     train = Clouds(manifest, RNG.normal(size=(31, 6)), TRAIN)
-    baselines = {"lambdas": [0.1], "folds": 5, "seed": 0}
-    settings = MapperSettings(epochs=2)
-    fit_predictors(tmp_path, train, clouds(VARIANTS[:1]), ["object"], baselines, settings, [0, 1])
+    test = clouds(VARIANTS[:1])
+    splits = train.points, train.images, test.points, test.images
+    fit_predictors(tmp_path, *splits, np.arange(31), [0.1], 5, 0, MapperSettings(epochs=2), [0, 1])
     run = {"norm": "layer", "seed": 1, "epochs": 9, "l1_last": None, "l1_best": 0.5, "diverged_at": 3}
     runs = [run, {**run, "seed": 0}, {**run, "norm": "none", "l1_last": 1.0, "diverged_at": None}]
     own = space()

@@ -74,7 +74,7 @@ rule fit_predictors:
         baselines={
             "lambdas": PARAMS.baselines.ridge_lambdas,
             "folds": PARAMS.baselines.folds,
-            "seed": PARAMS.seeds.split,
+            "fold_seed": PARAMS.seeds.split,
         },
         settings=PARAMS.mapper.model_dump(exclude={"norm", "seeds"}),
         seeds=PARAMS.mapper.seeds,

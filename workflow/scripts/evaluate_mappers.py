@@ -7,7 +7,7 @@ import pandas as pd
 from pointspider.clouds.names import MODELNET40_CLASSES
 from pointspider.core.files import read_csv, read_json, write_csv
 from pointspider.encoders.points.registry import load_point_encoder
-from pointspider.mappers.base import load_predictor
+from pointspider.mappers.files import load_predictor
 from pointspider.study.embeddings import read_embeddings, read_projection, read_prompts
 from pointspider.study.evaluate.alignment import Clouds, ImageSpace, Predict, evaluate
 from pointspider.study.evaluate.candidates import classifier_of, fitted, references, trained

@@ -13,7 +13,8 @@ from pointspider.core.files import read_hdf5, read_json
 from pointspider.encoders.base import PointEncoder
 from pointspider.encoders.points.inference import embed_clouds
 from pointspider.encoders.points.registry import load_point_encoder
-from pointspider.mappers.base import Predictor, load_predictor
+from pointspider.mappers.base import Predictor
+from pointspider.mappers.files import load_predictor
 from pointspider.study.config import load
 from pointspider.study.remote import read_remotes
 

@@ -11,7 +11,8 @@ from safetensors.numpy import save_file
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import atomic
-from pointspider.mappers.base import check_embeddings, check_tensors, read_metadata, write_metadata
+from pointspider.mappers.base import check_embeddings
+from pointspider.mappers.files import check_tensors, read_metadata, write_metadata
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Affine:
         return predicted
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file for `pointspider.mappers.base.load_predictor`."""
+        """Write a safetensors file for `pointspider.mappers.files.load_predictor`."""
         tensors = {"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}
         with atomic(path) as temporary:
             save_file(tensors, temporary, write_metadata({"kind": "affine", "facts": dict(self.facts)}))

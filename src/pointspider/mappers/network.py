@@ -25,7 +25,8 @@ from torch import Tensor, nn
 from pointspider.core.errors import InputError
 from pointspider.core.files import atomic
 from pointspider.mappers.affine import Affine
-from pointspider.mappers.base import check_embeddings, check_tensors, read_metadata, write_metadata
+from pointspider.mappers.base import check_embeddings
+from pointspider.mappers.files import check_tensors, read_metadata, write_metadata
 
 #: Widths of the five hidden layers in multiples of the base width: 1024 → 2048 → 4096 → 8192 → 4096 →
 #: 2048 → 1024 (paper, section IV).

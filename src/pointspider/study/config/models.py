@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from pydantic_core import PydanticCustomError
 
 from pointspider.clouds.corruptions.modelnet40c import NAMES as CORRUPTIONS
+from pointspider.encoders.points.registry import list_point_encoders
 
 T = TypeVar("T")
 
@@ -280,7 +281,7 @@ class TrainedClip(_Clip):
     weight_decay: Annotated[float, Field(ge=0)]
 
     def training(self) -> dict[str, Any]:
-        """Return the fields of `pointspider.encoders.images.tiny_clip.ClipSettings`."""
+        """Return the fields of `pointspider.encoders.images.settings.TinyClipSettings`."""
         return self.model_dump(exclude={"backend", "weights"})
 
 
@@ -298,7 +299,7 @@ Clip = Annotated[
 
 
 class _PointEncoder(Section):
-    name: Literal["pointnet", "pointnet_vanilla"]
+    name: Annotated[str, *_one_of(list_point_encoders())]
     """architecture"""
     checkpoint: str
     directory: str | None = None
@@ -321,12 +322,13 @@ class TrainedPointEncoder(_PointEncoder):
     checkpoint: Literal["train"]
     epochs: Count
     points: Count
-    batch_size: Count
+    batch_size: Annotated[int, Field(ge=2)]
+    """clouds; batch normalisation needs at least 2"""
     learning_rate: Rate
     schedule: Literal["plateau", "cosine"]
 
     def training(self) -> dict[str, Any]:
-        """Return the fields of `pointspider.encoders.points.training.PointSettings`."""
+        """Return the fields of `pointspider.encoders.points.settings.PointSettings`."""
         return self.model_dump(exclude={"name", "checkpoint", "directory"})
 
 

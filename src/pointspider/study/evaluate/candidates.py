@@ -1,4 +1,4 @@
-"""What Table III compares: references, baselines and mappers; and the fitting of the baselines."""
+"""What Table III compares: references, baselines and mappers."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -6,50 +6,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from pointspider.core.files import read_json, write_json
-from pointspider.mappers.base import LABELS, load_predictor
-from pointspider.mappers.settings import MapperSettings
+from pointspider.core.files import read_json
+from pointspider.mappers.base import LABELS
+from pointspider.mappers.files import load_predictor
 from pointspider.study.evaluate.alignment import FACTS, Candidate, Clouds, ImageSpace, Predict
-
-
-def fit_predictors(
-    folder: str | Path,
-    train: Clouds,
-    test: Clouds,
-    unit: Sequence[str],
-    baselines: Mapping[str, Any],
-    settings: MapperSettings,
-    seeds: Sequence[int],
-) -> None:
-    """Fit the baselines of one split and write them to files, with facts.json.
-
-    Args:
-        folder: where to write.
-        train, test: the two sides of the split. The fits do not use `test`; the linear layers have their best
-            epoch by it, as the mappers.
-        unit: columns of the manifest; cross-validation leaves out clouds together that share them.
-        baselines: lambdas, folds and seed of `pointspider.mappers.fits.fit_baselines`.
-        settings: of the mappers; a linear layer, trained like them, is BASE without its depth.
-        seeds: one linear layer each.
-    """
-    from pointspider.mappers.fits import fit_baselines
-    from pointspider.mappers.training import train_mapper
-
-    folder, facts = Path(folder), []
-    for name, fit in fit_baselines(train.points, train.images, train.groups(unit), **baselines):
-        fit.save(folder / f"{name}.safetensors")
-        l1_train = float(np.abs(fit.predict(train.points) - train.images).mean())
-        facts.append({"mapper": name, **fit.facts, "l1_train": l1_train})
-    data = train.points, train.images, test.points, test.images
-    for seed in seeds:
-        result = train_mapper(*data, "none", settings, seed, hidden=())
-        result.last.save(folder / f"linear_layer_seed_{seed}_last.safetensors")
-        result.best.save(folder / f"linear_layer_seed_{seed}_best.safetensors")
-        facts.append({"mapper": "linear_layer", **result.summary()})
-    write_json(folder / "facts.json", facts)
 
 
 def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candidate]:
@@ -97,7 +59,7 @@ def classifier_of(encoder: object, known: Sequence[str], classes: Sequence[str])
 
 
 def fitted(space: ImageSpace, folder: str | Path) -> Iterator[Candidate]:
-    """The baselines that `fit_predictors` wrote to `folder`."""
+    """The baselines that `pointspider.mappers.baselines.fit_predictors` wrote to `folder`."""
     folder = Path(folder)
     for facts in read_json(folder / "facts.json"):
         name = facts["mapper"]
