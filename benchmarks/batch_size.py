@@ -27,7 +27,8 @@ from matplotlib.lines import Line2D
 
 from pointspider.core.files import read_csv, read_json, write_csv, write_json
 from pointspider.mappers.base import LABELS
-from pointspider.mappers.training import Settings, train_mapper
+from pointspider.mappers.settings import MapperSettings
+from pointspider.mappers.training import train_mapper
 from pointspider.study.embeddings import read_split
 from pointspider.study.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION, WIDTH, save, styled
 
@@ -78,7 +79,13 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
         - seconds: wall time.
     """
     _, y_train, x_test, y_test = embeddings
-    settings = Settings(run.epochs, LEARNING_RATE, run.batch_size, run.base_width, precision="fp32")
+    settings = MapperSettings(
+        epochs=run.epochs,
+        learning_rate=LEARNING_RATE,
+        batch_size=run.batch_size,
+        base_width=run.base_width,
+        precision="fp32",
+    )
     curve.parent.mkdir(parents=True, exist_ok=True)
     with curve.open("w", buffering=1) as lines:
         lines.write("epoch,train,test\n")
@@ -87,7 +94,9 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
             run.norm,
             settings,
             run.seed,
-            on_epoch=lambda epoch, *losses: lines.write(f"{epoch},{losses[0]:.6g},{losses[1]:.6g}\n"),
+            on_epoch=lambda epoch, losses: lines.write(
+                f"{epoch},{losses['train_l1']:.6g},{losses['test_l1']:.6g}\n"
+            ),
         )
     record = {
         **asdict(run),

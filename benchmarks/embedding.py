@@ -62,12 +62,16 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def save_vit_b_32(directory: Path) -> None:
-    """openai/clip-vit-base-patch32 with random weights and a tokenizer of two words."""
+    """openai/clip-vit-base-patch32 with random weights and a tokenizer of letters."""
     torch.manual_seed(0)
-    text = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1, "vocab_size": 2, "num_hidden_layers": 1}
+    vocabulary = {chr(97 + letter): letter for letter in range(26)}
+    vocabulary |= {f"{letter}</w>": 26 + number for letter, number in vocabulary.items()}
+    vocabulary |= {"<|startoftext|>": 52, "<|endoftext|>": 53}
+    text = {
+        "bos_token_id": 52, "eos_token_id": 53, "pad_token_id": 53, "vocab_size": 54, "num_hidden_layers": 1,
+    }  # fmt: skip
     CLIPModel(CLIPConfig(text_config=text, projection_dim=512)).save_pretrained(directory)
     CLIPImageProcessor().save_pretrained(directory)
-    vocabulary = {"<|startoftext|>": 0, "<|endoftext|>": 1}
     CLIPTokenizer(vocab=vocabulary, merges=[]).save_pretrained(directory)
 
 

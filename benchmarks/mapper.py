@@ -21,7 +21,8 @@ from torch import nn
 from pointspider.core.files import write_csv
 from pointspider.mappers.base import LABELS
 from pointspider.mappers.network import Mapper, fold
-from pointspider.mappers.training import Settings, train_mapper
+from pointspider.mappers.settings import MapperSettings
+from pointspider.mappers.training import train_mapper
 
 WIDTHS = (1024, 2048, 4096, 8192, 4096, 2048, 1024)
 TRAIN, TEST = 2048, 420
@@ -123,7 +124,7 @@ def epochs(batch: int | None) -> int:
 def our_epoch(norm: str, batch: int | None) -> float:
     """`train_mapper` with the precision that it chooses itself."""
     times = []
-    settings = Settings(epochs=epochs(batch), batch_size=batch)
+    settings = MapperSettings(epochs=epochs(batch), batch_size=batch)
     train_mapper(*samples(), norm, settings, seed=0, on_epoch=lambda *_: times.append(now()))
     return min(np.diff(times))
 
