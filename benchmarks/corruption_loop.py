@@ -9,20 +9,21 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import binom
 
-from pointspider.clouds.corruptions.modelnet40c import CORRUPTIONS, LATTICE, RADIUS
-from pointspider.clouds.names import Variant
+from pointspider.clouds.corruptions.modelnet40c import LATTICE, RADIUS
+from pointspider.clouds.corruptions.registry import CORRUPTIONS
+from pointspider.clouds.names import CorruptionLevel
 from pointspider.core.seeding import generator
 
 
-def corrupt(variant: Variant, pools: list[np.ndarray], keys: list[str], seed: int, points: int = 1024):
-    """See `pointspider.clouds.corruptions.modelnet40c.corrupt`. Returns a list of clouds (M, 3) float64."""
-    corruption = CORRUPTIONS[variant.corruption]
-    strength = corruption.strengths[variant.severity - 1]
+def corrupt(level: CorruptionLevel, pools: list[np.ndarray], keys: list[str], seed: int, points: int = 1024):
+    """See `pointspider.clouds.corruptions.engine.corrupt_clouds`. Returns a list of clouds (M, 3) float64."""
+    corruption = CORRUPTIONS[level.corruption]
+    strength = corruption.constants[level.severity - 1]
     clouds = []
     for pool, key in zip(pools, keys, strict=True):
-        rng = generator(seed, key, *variant)
+        rng = generator(seed, key, *level)
         drawn = draw(pool.astype(float), rng, corruption.pool * points)
-        cloud = LOOP[variant.corruption](drawn, rng, strength)
+        cloud = LOOP[level.corruption](drawn, rng, strength)
         clouds.append(normalize(cloud) if corruption.normalizes else cloud)
     return clouds
 

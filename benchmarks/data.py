@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from pointspider.clouds.corruptions.modelnet40c import CORRUPTIONS, NEEDS_MESH, corrupt
-from pointspider.clouds.names import MODELNET40_CLASSES, Variant, variants
-from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.clouds.corruptions.engine import corrupt_clouds
+from pointspider.clouds.corruptions.registry import CORRUPTIONS, needing_mesh
+from pointspider.clouds.names import MODELNET40_CLASSES, CorruptionLevel, levels
+from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
 from pointspider.core.files import write_csv
 from pointspider.study.build_clouds import build_clouds
 
@@ -46,20 +47,20 @@ def main() -> None:
 @threadpool_limits.wrap(limits=1)
 def corruption_cases() -> list[dict]:
     """The fourteen corruptions that need no mesh, five severities, 100 clouds of 1024 points, one thread."""
-    source = ProceduralSource(SEED, 100, 0, ["chair"])
-    names = source.objects()["object"].tolist()
-    pools = [pool[:1024] for pool, _ in source.load("chair", names)]
+    source = ProceduralSource(ProceduralSettings(classes=("chair",), evaluation_objects=100), SEED)
+    names = source.objects()["test"]["chair"]
+    pools = [source.load("chair", name).points[:1024] for name in names]
     keys = [f"chair/{name}" for name in names]
 
     def run(make: Callable, corruption: str) -> float:
-        wanted = variants([corruption], SEVERITIES)
-        return fastest(lambda: [make(variant, pools, keys) for variant in wanted])
+        timed = levels([corruption], SEVERITIES)
+        return fastest(lambda: [make(level, pools, keys) for level in timed])
 
-    def ours(variant: Variant, pools: list, keys: list) -> np.ndarray:
-        return corrupt(variant, pools, [None] * len(pools), keys, SEED)
+    def ours(level: CorruptionLevel, pools: list, keys: list) -> np.ndarray:
+        return corrupt_clouds(level, pools, [None] * len(pools), keys, SEED)
 
-    def loop(variant: Variant, pools: list, keys: list) -> list[np.ndarray]:
-        return corruption_loop.corrupt(variant, pools, keys, SEED)
+    def loop(level: CorruptionLevel, pools: list, keys: list) -> list[np.ndarray]:
+        return corruption_loop.corrupt(level, pools, keys, SEED)
 
     seconds = {name: (run(loop, name), run(ours, name)) for name in corruption_loop.LOOP}
     total = np.sum(list(seconds.values()), axis=0)
@@ -89,15 +90,19 @@ def scale_cases() -> Iterator[dict]:
 def build_class(class_name: str) -> tuple[float, float, float, float]:
     """CPU seconds for the objects, their variants without and with meshes; the process's peak memory, GiB."""
     start = time.process_time()
-    source = ProceduralSource(SEED, OBJECTS, 0, [class_name])
-    objects = source.objects()
-    loaded = source.load(class_name, objects["object"].tolist())
-    source.load = lambda *_: loaded
+    settings = ProceduralSettings(classes=(class_name,), evaluation_objects=OBJECTS)
+    source = ProceduralSource(settings, SEED)
+    loaded = {name: source.load(class_name, name) for name in source.objects()["test"][class_name]}
+    source.load = lambda _, name: loaded[name]
     spent = [time.process_time() - start]
-    for corruptions in ([n for n in PAPER if n not in NEEDS_MESH], [n for n in PAPER if n in NEEDS_MESH]):
+    mesh = needing_mesh()
+    for corruptions in ([n for n in PAPER if n not in mesh], [n for n in PAPER if n in mesh]):
         start = time.process_time()
-        wanted = variants(corruptions, SEVERITIES)
-        rows = [{**row, **variant._asdict()} for row in objects.to_dict("records") for variant in wanted]
+        rows = [
+            {"class": class_name, "object": name, **level._asdict()}
+            for name in loaded
+            for level in levels(corruptions, SEVERITIES)
+        ]
         for _ in build_clouds(source, class_name, pd.DataFrame(rows), 1024, SEED):
             pass
         spent.append(time.process_time() - start)
@@ -131,5 +136,5 @@ def case(name: str, baseline: float | None, ours: float) -> dict:
 
 
 if __name__ == "__main__":
-    assert set(corruption_loop.LOOP) == set(CORRUPTIONS) - set(NEEDS_MESH)
+    assert set(corruption_loop.LOOP) == set(CORRUPTIONS) - set(needing_mesh())
     main()

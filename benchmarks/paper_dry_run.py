@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from huggingface_hub.constants import HF_HUB_CACHE
 
-from pointspider.clouds.names import MODELNET40_CLASSES, variants
+from pointspider.clouds.names import MODELNET40_CLASSES, levels
 from pointspider.clouds.sources.modelnet40 import MESHES, POINTS
-from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
 from pointspider.encoders.images.hub import WEIGHTS
 from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer, RenderSettings
@@ -131,7 +131,7 @@ def print_hours(params: dict) -> None:
 
 
 def corrupted(params: dict) -> list:
-    return variants(params["clouds"]["corruptions"], params["clouds"]["severities"])
+    return levels(params["clouds"]["corruptions"], params["clouds"]["severities"])
 
 
 def count_pictures(params: dict) -> int:
@@ -148,8 +148,8 @@ def seconds_per_picture(params: dict) -> float:
     activate(choose(params["render"]["variant"]), os.cpu_count())
     settings = {key: params["render"][key] for key in ("resolution", "quality")}
     renderer = Renderer(RenderSettings(**settings))
-    ((pool, _),) = ProceduralSource(0, 1, 0, ["chair"]).load("chair", ["0000"])
-    clouds = pool[None, : params["clouds"]["points"]]
+    source = ProceduralSource(ProceduralSettings(evaluation_objects=1), 0)
+    clouds = source.load("chair", "0000").points[None, : params["clouds"]["points"]]
     renderer.render(clouds)
     start = time.perf_counter()
     renderer.render(clouds)

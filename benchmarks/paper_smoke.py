@@ -24,10 +24,10 @@ import yaml
 from safetensors.torch import save_file
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
-from pointspider.clouds.corruptions.modelnet40c import corrupt
+from pointspider.clouds.corruptions.engine import corrupt_clouds
 from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES
 from pointspider.clouds.sources.modelnet40c import RELEASED
-from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
 from pointspider.encoders.points.architectures.pointnet import PointNet
 from pointspider.study.remote import read_remotes
 
@@ -116,21 +116,21 @@ def release_arrays() -> dict[str, np.ndarray]:
 
     Clouds are real ones where they are at hand; what needs a mesh is made of procedural objects.
     """
-    source = ProceduralSource(1, OBJECTS, 0)
+    source = ProceduralSource(ProceduralSettings(evaluation_objects=OBJECTS), 1)
     labels, pools, meshes, keys = [], [], [], []
     for number, name in enumerate(MODELNET40_CLASSES):
         objects = [f"{k:04d}" for k in range(OBJECTS)]
-        loaded = source.load(name, objects)
+        loaded = [source.load(name, key) for key in objects]
         labels += [number] * OBJECTS
-        pools += real_clouds(number) if REAL.exists() else [points for points, _ in loaded]
-        meshes += [mesh for _, mesh in loaded]
+        pools += real_clouds(number) if REAL.exists() else [cloud.points for cloud in loaded]
+        meshes += [cloud.mesh for cloud in loaded]
         keys += [f"{name}/{key}" for key in objects]
     order = np.random.default_rng(0).permutation(len(labels))
     arrays = {"label": np.array(labels, np.uint8)[order, None]}
-    for variant in RELEASED:
-        clouds = corrupt(variant, pools, meshes, keys, seed=2021)[order]
-        stored = clouds.astype(np.float64) if variant.corruption == "distortion" else clouds
-        arrays[f"data_{variant}"] = stored
+    for level in RELEASED:
+        clouds = corrupt_clouds(level, pools, meshes, keys, seed=2021)[order]
+        stored = clouds.astype(np.float64) if level.corruption == "distortion" else clouds
+        arrays[f"data_{level}"] = stored
     assert arrays[f"data_{CLEAN}"].shape == (len(labels), 1024, 3)
     return arrays
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
 from pointspider.core.files import write_csv
 from pointspider.render.backends import available_variants
 from pointspider.render.reference import RESOLUTION, SAMPLES_PER_PIXEL
@@ -45,8 +45,8 @@ PRINTED = (
 
 
 def main() -> None:
-    source = ProceduralSource(1, 1, 0, CLASSES)
-    clouds = {name: source.load(name, ["0000"])[0][0][:POINTS] for name in CLASSES}
+    source = ProceduralSource(ProceduralSettings(evaluation_objects=1), 1)
+    clouds = {name: source.load(name, "0000").points[:POINTS] for name in CLASSES}
     variants = available_variants()
     wanted = tasks(ENCODER_RESOLUTION, RESOLUTION, SAMPLES_PER_PIXEL, seed=6)
     rows = []

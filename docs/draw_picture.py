@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import FancyBboxPatch
 
-from pointspider.clouds.sources.procedural.source import ProceduralSource
+from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
 from pointspider.core.files import atomic
 from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer, RenderSettings
@@ -45,8 +45,8 @@ def picture_of(figure) -> np.ndarray:
 
 
 activate(choose(), threads=2)
-source = ProceduralSource(seed=1, evaluation_objects=1, encoder_objects=0, classes=list(SHOWN))
-clouds = {name: source.load(name, ["0000"])[0][0][:1024] for name in SHOWN}
+source = ProceduralSource(ProceduralSettings(evaluation_objects=1), seed=1)
+clouds = {name: source.load(name, "0000").points[:1024] for name in SHOWN}
 renders = Renderer(RenderSettings(224)).render(np.stack(list(clouds.values())))
 scatter = picture_of(cloud_sheet({" ": clouds["chair"]}, 1, "embedded"))
 side = scatter.shape[1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES, Variant, class_names, cloud_id, variants
+from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES, CorruptionLevel, cloud_id, levels
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 from pointspider.study.job import job
@@ -35,28 +35,8 @@ def test_modelnet40_has_40_sorted_classes():
 
 def test_names_of_clouds():
     assert cloud_id("chair", CLEAN, "0003") == "chair/original/0003"
-    assert cloud_id("chair", Variant("uniform", 2), "0003") == "chair/uniform_2/0003"
-    assert [str(v) for v in variants(["a", "b"], [1, 5])] == ["a_1", "a_5", "b_1", "b_5"]
-
-
-def test_class_names_of_a_folder_and_of_a_choice(tmp_path):
-    settings = {"source": "folder", "directory": str(tmp_path), "classes": "all"}
-    with pytest.raises(InputError, match="has 0 sub-folders"):
-        class_names(settings)
-    for name in ("mug", "bench"):
-        (tmp_path / name).mkdir()
-    assert class_names(settings) == ["bench", "mug"]
-    with pytest.raises(InputError, match=r"clouds\.classes: cat not in the source; it has bench, mug"):
-        class_names({**settings, "classes": ["mug", "cat"]})
-    (tmp_path / "c++").mkdir()
-    with pytest.raises(InputError, match=r"c\+\+: name it with letters, digits"):
-        class_names(settings)
-    with pytest.raises(InputError, match=r"clouds\.directory: 'nowhere' is not a directory"):
-        class_names({**settings, "directory": "nowhere"})
-    assert class_names({"source": "procedural", "directory": None, "classes": ["xbox", "bed"]}) == [
-        "bed",
-        "xbox",
-    ]
+    assert cloud_id("chair", CorruptionLevel("uniform", 2), "0003") == "chair/uniform_2/0003"
+    assert [str(v) for v in levels(["a", "b"], [1, 5])] == ["a_1", "a_5", "b_1", "b_5"]
 
 
 def test_a_job_ends_with_one_line_on_bad_input(tmp_path, capsys):

@@ -8,6 +8,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pointspider.clouds.corruptions.engine import corrupt
+    from pointspider.clouds.readers.registry import load_cloud
     from pointspider.encoders.images.clip import load_clip
     from pointspider.encoders.points.registry import load_point_encoder
     from pointspider.mappers.files import load_predictor
@@ -15,13 +17,15 @@ if TYPE_CHECKING:
 
 #: The public names, and the module of each.
 _MODULES = {
+    "corrupt": "pointspider.clouds.corruptions.engine",
     "draw": "pointspider.render.draw",
     "load_clip": "pointspider.encoders.images.clip",
+    "load_cloud": "pointspider.clouds.readers.registry",
     "load_point_encoder": "pointspider.encoders.points.registry",
     "load_predictor": "pointspider.mappers.files",
 }
 
-__all__ = ["draw", "load_clip", "load_point_encoder", "load_predictor"]
+__all__ = ["corrupt", "draw", "load_clip", "load_cloud", "load_point_encoder", "load_predictor"]
 
 
 def __getattr__(name: str) -> Any:

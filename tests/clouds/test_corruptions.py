@@ -5,24 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
-from conftest import ROOT
 from scipy.interpolate import RBFInterpolator
 from scipy.spatial.transform import Rotation
 from scipy.special import binom
 
-from pointspider.clouds.corruptions.modelnet40c import (
-    CORRUPTIONS,
-    NAMES,
-    NEEDS_MESH,
-    corrupt,
-    raycasting,
-    sample,
-)
-from pointspider.clouds.corruptions import modelnet40c as corruptions
-from pointspider.clouds.names import CLEAN, Variant
+from pointspider.clouds.cloud import Mesh
+from pointspider.clouds.corruptions import modelnet40c, raycasting
+from pointspider.clouds.corruptions.batches import sample
+from pointspider.clouds.corruptions.engine import corrupt_clouds
+from pointspider.clouds.corruptions.registry import CORRUPTIONS, needing_mesh
+from pointspider.clouds.names import CLEAN, CorruptionLevel
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 
+NAMES = tuple(name for name, corruption in CORRUPTIONS.items() if corruption.benchmark == "modelnet40-c")
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 #: Points per cloud of the ModelNet40-C release, by severity; 1024 elsewhere.
 RELEASE = {
     "background": (1046, 1049, 1053, 1058, 1075),
@@ -35,13 +32,16 @@ NORMALIZED = set(NAMES) - {"gaussian", "cutout", "density", "density_inc", "lida
 REAL = Path(__file__).parents[3] / "shared" / "real_data" / "modelnet40_c" / "data_original.npy"
 
 
-def chair() -> trimesh.Trimesh:
+def as_mesh(mesh: trimesh.Trimesh) -> Mesh:
+    return Mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+
+
+def chair() -> Mesh:
     """A seat, a back and four legs: parts that hide each other."""
     boxes = [((1, 0.1, 1), (0, 0, 0)), ((1, 1, 0.1), (0, 0.5, -0.45))]
     boxes += [((0.1, 1, 0.1), (x, -0.5, z)) for x in (-0.4, 0.4) for z in (-0.4, 0.4)]
-    return trimesh.util.concatenate(
-        [trimesh.creation.box(size, trimesh.transformations.translation_matrix(at)) for size, at in boxes]
-    )
+    move = trimesh.transformations.translation_matrix
+    return as_mesh(trimesh.util.concatenate([trimesh.creation.box(size, move(at)) for size, at in boxes]))
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def pools() -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def meshes() -> list[trimesh.Trimesh]:
+def meshes() -> list[Mesh]:
     return [chair() for _ in range(5)]
 
 
@@ -76,7 +76,7 @@ def inside(pools: list[np.ndarray], points: int = 1024) -> np.ndarray:
 @pytest.mark.parametrize("severity", range(1, 6))
 @pytest.mark.parametrize("name", NAMES)
 def test_every_variant_has_the_release_s_shape_and_frame(name, severity, pools, meshes):
-    clouds = corrupt(Variant(name, severity), pools[:2], meshes[:2], KEYS[:2], seed=3)
+    clouds = corrupt_clouds(CorruptionLevel(name, severity), pools[:2], meshes[:2], KEYS[:2], seed=3)
     assert clouds.shape == (2, RELEASE.get(name, (1024,) * 5)[severity - 1], 3)
     assert clouds.dtype == np.float32
     assert np.isfinite(clouds).all()
@@ -92,25 +92,25 @@ def test_every_variant_has_the_release_s_shape_and_frame(name, severity, pools, 
 
 def test_table_is_the_generator_s():
     assert len(NAMES) == 16
-    assert NEEDS_MESH == ("occlusion", "lidar")
+    assert needing_mesh() == ["occlusion", "lidar"]
     assert {name for name in NAMES if CORRUPTIONS[name].normalizes} == NORMALIZED
 
 
 @pytest.mark.parametrize("name", [*NAMES, "original"])
 def test_a_cloud_is_the_same_alone_and_in_a_batch(name, pools, meshes):
-    variant = CLEAN if name == "original" else Variant(name, 5)
-    batch = corrupt(variant, pools, meshes, KEYS, seed=3)
+    variant = CLEAN if name == "original" else CorruptionLevel(name, 5)
+    batch = corrupt_clouds(variant, pools, meshes, KEYS, seed=3)
     for number in (0, 3):
-        alone = corrupt(variant, [pools[number]], [chair()], [KEYS[number]], seed=3)
+        alone = corrupt_clouds(variant, [pools[number]], [chair()], [KEYS[number]], seed=3)
         assert alone.tobytes() == batch[number].tobytes()
-    backwards = corrupt(variant, pools[::-1], meshes[::-1], KEYS[::-1], seed=3)
+    backwards = corrupt_clouds(variant, pools[::-1], meshes[::-1], KEYS[::-1], seed=3)
     assert backwards[::-1].tobytes() == batch.tobytes()
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_draws_depend_on_object_severity_and_seed(name, pools, meshes):
     def make(severity: int, key: str, seed: int) -> np.ndarray:
-        return corrupt(Variant(name, severity), pools[:1], meshes[:1], [key], seed)[0]
+        return corrupt_clouds(CorruptionLevel(name, severity), pools[:1], meshes[:1], [key], seed)[0]
 
     base = make(2, "chair/0000", 3)
     assert not np.array_equal(base, make(2, "chair/0001", 3))
@@ -120,7 +120,9 @@ def test_draws_depend_on_object_severity_and_seed(name, pools, meshes):
 
 def test_counts_scale_with_the_points(pools, meshes):
     counts = {
-        name: corrupt(Variant(name, 2), pools[:1], meshes[:1], KEYS[:1], 0, points=256).shape[1]
+        name: corrupt_clouds(CorruptionLevel(name, 2), pools[:1], meshes[:1], KEYS[:1], 0, points=256).shape[
+            1
+        ]
         for name in NAMES
     }
     assert counts == dict.fromkeys(NAMES, 256) | {
@@ -134,8 +136,9 @@ def test_counts_scale_with_the_points(pools, meshes):
 
 def test_sample_takes_every_point_of_a_small_pool_equally_often():
     small, large = np.arange(30.0).reshape(10, 3), np.arange(3000.0).reshape(1000, 3)
-    drawn = sample([small, large], streams(2), 25)
+    drawn, origin = sample([small, large], streams(2), 25)
     assert drawn.shape == (2, 3, 25)
+    np.testing.assert_array_equal(drawn[0].T, small[origin[0]])
     rows, counts = np.unique(drawn[0].T, axis=0, return_counts=True)
     assert len(rows) == 10
     assert set(counts) == {2, 3}
@@ -144,27 +147,27 @@ def test_sample_takes_every_point_of_a_small_pool_equally_often():
 
 def test_unknown_corruption_names_the_closest():
     with pytest.raises(InputError, match="'gausian' is not a corruption; did you mean 'gaussian'"):
-        corrupt(Variant("gausian", 1), [], [], [], 0)
-    with pytest.raises(InputError, match="severities: 6 is not a severity; choose from 1 to 5"):
-        corrupt(Variant("uniform", 6), [], [], [], 0)
+        corrupt_clouds(CorruptionLevel("gausian", 1), [], [], [], 0)
+    with pytest.raises(InputError, match="6 is not a severity of 'uniform'; choose from 1 to 5"):
+        corrupt_clouds(CorruptionLevel("uniform", 6), [], [], [], 0)
 
 
 def test_missing_mesh_is_named(pools):
     with pytest.raises(InputError, match=r"chair/0001 .*no mesh, which lidar_2 needs.*occlusion and lidar"):
-        corrupt(Variant("lidar", 2), pools[:2], [chair(), None], KEYS[:2], 0)
+        corrupt_clouds(CorruptionLevel("lidar", 2), pools[:2], [chair(), None], KEYS[:2], 0)
 
 
 @pytest.mark.parametrize("severity", [1, 5])
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in NEEDS_MESH])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in needing_mesh()])
 def test_clouds_equal_those_of_a_loop_over_clouds_in_double_precision(name, severity, pools, monkeypatch):
     """The loop is the benchmark's; it solves each interpolation and sums over the lattice by itself."""
-    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    monkeypatch.syspath_prepend(BENCHMARKS)
     from corruption_loop import corrupt as corrupt_by_loop
 
-    variant = Variant(name, severity)
+    variant = CorruptionLevel(name, severity)
     uneven = [pools[0][:1024], pools[1], pools[2][:700], *[pools[3]] * 20]  # more than a batch
     keys = [f"chair/{number}" for number in range(len(uneven))]
-    made = corrupt(variant, uneven, [None] * len(uneven), keys, seed=3)
+    made = corrupt_clouds(variant, uneven, [None] * len(uneven), keys, seed=3)
     assert made.flags.c_contiguous
     for cloud, wanted in zip(made, corrupt_by_loop(variant, uneven, keys, seed=3), strict=True):
         np.testing.assert_allclose(cloud, wanted, atol=2e-5)
@@ -173,8 +176,8 @@ def test_clouds_equal_those_of_a_loop_over_clouds_in_double_precision(name, seve
 @pytest.mark.skipif(not REAL.exists(), reason="real clouds are not here")
 def test_real_clouds_survive_everything_without_a_mesh():
     pools = list(np.load(REAL, mmap_mode="r")[:3])
-    for name in set(NAMES) - set(NEEDS_MESH):
-        clouds = corrupt(Variant(name, 5), pools, [None] * 3, KEYS[:3], 0)
+    for name in set(NAMES) - set(needing_mesh()):
+        clouds = corrupt_clouds(CorruptionLevel(name, 5), pools, [None] * 3, KEYS[:3], 0)
         assert np.isfinite(clouds).all()
         assert np.abs(clouds).max() <= 1 + 1e-6
 
@@ -182,27 +185,27 @@ def test_real_clouds_survive_everything_without_a_mesh():
 # ----------------------------------------------------------------------------------------------- noise
 
 
-@pytest.mark.parametrize("width", CORRUPTIONS["uniform"].strengths)
+@pytest.mark.parametrize("width", CORRUPTIONS["uniform"].constants)
 def test_uniform_noise(width, pools):
     clouds = inside(pools)
-    noise = corruptions.uniform(clouds, streams(5), width) - clouds
+    noise = modelnet40c.uniform(clouds, streams(5), width) - clouds
     assert np.abs(noise).max() <= width + 1e-6
     np.testing.assert_allclose(noise.std(), width / np.sqrt(3), rtol=0.02)
     assert abs(noise.mean()) < width / 50
 
 
-@pytest.mark.parametrize("deviation", CORRUPTIONS["gaussian"].strengths)
+@pytest.mark.parametrize("deviation", CORRUPTIONS["gaussian"].constants)
 def test_gaussian_noise_is_clipped(deviation, pools):
     clouds = inside(pools) / 2
-    noise = corruptions.gaussian(clouds, streams(5), deviation) - clouds
+    noise = modelnet40c.gaussian(clouds, streams(5), deviation) - clouds
     np.testing.assert_allclose(noise.std(), deviation, rtol=0.03)
     np.testing.assert_allclose((np.abs(noise) < deviation).mean(), 0.6827, atol=0.02)
-    assert np.abs(corruptions.gaussian(2 * clouds, streams(5), deviation)).max() == 1
+    assert np.abs(modelnet40c.gaussian(2 * clouds, streams(5), deviation)).max() == 1
 
 
 def test_background_fills_the_cube(pools):
     clouds = inside(pools)
-    noisy = corruptions.background(clouds, streams(5), 20)
+    noisy = modelnet40c.background(clouds, streams(5), 20).clouds
     np.testing.assert_array_equal(noisy[:, :, :1024], clouds)
     added = noisy[:, :, 1024:]
     assert added.shape == (5, 3, 51)
@@ -210,10 +213,10 @@ def test_background_fills_the_cube(pools):
     np.testing.assert_allclose(added.std(axis=(0, 2)), 1 / np.sqrt(3), rtol=0.15)
 
 
-@pytest.mark.parametrize("divisor", CORRUPTIONS["impulse"].strengths)
+@pytest.mark.parametrize("divisor", CORRUPTIONS["impulse"].constants)
 def test_impulse_moves_a_few_points_by_a_tenth(divisor, pools):
     clouds = inside(pools)
-    jumps = corruptions.impulse(clouds, streams(5), divisor) - clouds
+    jumps = modelnet40c.impulse(clouds, streams(5), divisor) - clouds
     moved = (jumps != 0).all(axis=1)
     assert (moved.sum(axis=1) == 1024 // divisor).all()
     assert (jumps.transpose(0, 2, 1)[~moved] == 0).all()
@@ -224,7 +227,7 @@ def test_impulse_moves_a_few_points_by_a_tenth(divisor, pools):
 
 def test_upsampling_adds_points_beside_different_points(pools):
     clouds = inside(pools)
-    upsampled = corruptions.upsampling(clouds, streams(5), 1)
+    upsampled = modelnet40c.upsampling(clouds, streams(5), 1).clouds
     np.testing.assert_array_equal(upsampled[:, :, :1024], clouds)
     for rng, cloud, added in zip(streams(5), clouds, upsampled[:, :, 1024:], strict=True):
         beside = rng.choice(1024, 1024, replace=False)
@@ -249,10 +252,10 @@ def many(pools: list[np.ndarray]) -> np.ndarray:
     return np.tile(inside(pools, 64), (40, 1, 1))  # 200 objects
 
 
-@pytest.mark.parametrize("degrees", CORRUPTIONS["rotation"].strengths)
+@pytest.mark.parametrize("degrees", CORRUPTIONS["rotation"].constants)
 def test_rotation_turns_about_three_axes(degrees, pools):
     clouds = many(pools)
-    matrices = linear_maps(clouds, corruptions.rotation(clouds, streams(200), degrees))
+    matrices = linear_maps(clouds, modelnet40c.rotation(clouds, streams(200), degrees))
     np.testing.assert_allclose(
         matrices @ matrices.transpose(0, 2, 1), np.tile(np.eye(3), (200, 1, 1)), atol=1e-5
     )
@@ -265,10 +268,10 @@ def test_rotation_turns_about_three_axes(degrees, pools):
     assert ((angles > 0).mean(axis=0) < 0.65).all()
 
 
-@pytest.mark.parametrize("strength", CORRUPTIONS["shear"].strengths)
+@pytest.mark.parametrize("strength", CORRUPTIONS["shear"].constants)
 def test_shear_leaves_y(strength, pools):
     clouds = many(pools)
-    matrices = linear_maps(clouds, corruptions.shear(clouds, streams(200), strength))
+    matrices = linear_maps(clouds, modelnet40c.shear(clouds, streams(200), strength))
     np.testing.assert_allclose(matrices[:, [0, 1, 2], [0, 1, 2]], 1, atol=1e-5)
     np.testing.assert_allclose(matrices[:, 1, [0, 2]], 0, atol=1e-5)
     factors = np.abs(matrices[:, [0, 0, 2, 2], [1, 2, 0, 1]])
@@ -277,10 +280,10 @@ def test_shear_leaves_y(strength, pools):
     np.testing.assert_allclose(factors.mean(), strength, atol=0.005)
 
 
-@pytest.mark.parametrize("strength", CORRUPTIONS["scale"].strengths)
+@pytest.mark.parametrize("strength", CORRUPTIONS["scale"].constants)
 def test_scale_stretches_one_axis_and_shrinks_another(strength, pools):
     clouds = many(pools)
-    matrices = linear_maps(clouds, corruptions.scale(clouds, streams(200), strength))
+    matrices = linear_maps(clouds, modelnet40c.scale(clouds, streams(200), strength))
     factors = matrices[:, [0, 1, 2], [0, 1, 2]]
     np.testing.assert_allclose(matrices - factors[:, None] * np.eye(3), 0, atol=1e-5)
     np.testing.assert_allclose(
@@ -322,16 +325,17 @@ def slow_density_inc(cloud: np.ndarray, rng: np.random.Generator, times: int) ->
 @pytest.mark.parametrize(
     ("fast", "slow", "points"),
     [
-        (corruptions.cutout, slow_cutout, 1024),
-        (corruptions.density, slow_density, 1024),
-        (corruptions.density_inc, slow_density_inc, 2048),
+        (modelnet40c.cutout, slow_cutout, 1024),
+        (modelnet40c.density, slow_density, 1024),
+        (modelnet40c.density_inc, slow_density_inc, 2048),
     ],
 )
 def test_neighbourhoods_against_a_loop(fast, slow, points, pools):
     clouds = inside(pools, points)
     made = fast(clouds, streams(5), 5)
-    for cloud, rng, result in zip(clouds, streams(5), made, strict=True):
+    for cloud, rng, result, origin in zip(clouds, streams(5), *made, strict=True):
         np.testing.assert_array_equal(result.T, slow(cloud.T, rng, 5))
+        np.testing.assert_array_equal(result, cloud[:, origin])
 
 
 # ------------------------------------------------------------------------------------------ distortions
@@ -339,7 +343,7 @@ def test_neighbourhoods_against_a_loop(fast, slow, points, pools):
 
 def test_free_form_deformation_against_a_loop(pools):
     clouds = inside(pools, 200)
-    made = corruptions.distortion(clouds, streams(5), 0.5)
+    made = modelnet40c.distortion(clouds, streams(5), 0.5)
     for cloud, rng, result in zip(clouds, streams(5), made, strict=True):
         moves = rng.uniform(-0.5, 0.5, (5, 3, 5, 5))  # z, component, x, y
         assert moves.shape == (5, 3, 5, 5)
@@ -357,8 +361,8 @@ def test_free_form_deformation_against_a_loop(pools):
 @pytest.mark.parametrize(
     ("fast", "kernel"),
     [
-        (corruptions.distortion_rbf, "multiquadric"),
-        (corruptions.distortion_rbf_inv, "inverse_multiquadric"),
+        (modelnet40c.distortion_rbf, "multiquadric"),
+        (modelnet40c.distortion_rbf_inv, "inverse_multiquadric"),
     ],
 )
 def test_radial_distortions_against_scipy(fast, kernel, pools):
@@ -408,8 +412,8 @@ def normalized(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
 
 @pytest.mark.parametrize("sector", range(1, 6))
 def test_occlusion_sees_first_hits_through_the_generator_s_pixels(sector):
-    mesh = chair().apply_scale(3).apply_translation((1, 2, 3))
-    points = raycasting.occlusion(mesh, generator(0, sector), "chair", sector, 512)
+    mesh = chair().surface.copy().apply_scale(3).apply_translation((1, 2, 3))
+    points = raycasting.occlusion(as_mesh(mesh), generator(0, sector), sector, 512)
     rng = generator(0, sector)
     azimuth = 2 * np.pi * sector / 5 + rng.uniform(-np.pi / 5, np.pi / 5)
     position, axes = generator_camera(azimuth, rng.uniform(np.pi / 6, np.pi / 3) + np.pi / 2, 3)
@@ -427,7 +431,7 @@ def test_occlusion_sees_first_hits_through_the_generator_s_pixels(sector):
 
 def test_occlusion_hides_what_is_behind():
     """Of a box the camera of sector 5, in front (+z) and above, sees the top and the front."""
-    points = raycasting.occlusion(trimesh.creation.box((1, 1, 1)), generator(0), "box", 5, 1024)
+    points = raycasting.occlusion(as_mesh(trimesh.creation.box((1, 1, 1))), generator(0), 5, 1024)
     assert (points[:, 1] > 1 - 1e-6).mean() > 0.3
     assert (points[:, 2] > 1 - 1e-6).mean() > 0.1
     assert (points[:, 1] < -1 + 1e-6).sum() == 0
@@ -435,25 +439,25 @@ def test_occlusion_hides_what_is_behind():
 
 
 def test_a_mesh_of_few_pixels_is_seen_with_repetition():
-    needle = trimesh.creation.box((2, 0.02, 0.02))
-    points = raycasting.occlusion(needle, generator(0), "needle", 1, 2048)
+    needle = as_mesh(trimesh.creation.box((2, 0.02, 0.02)))
+    points = raycasting.occlusion(needle, generator(0), 1, 2048)
     assert points.shape == (2048, 3)
     assert 100 < len(np.unique(points, axis=0)) < 2048
 
 
 def test_an_invisible_mesh_is_refused():
-    sliver = trimesh.Trimesh([[0, 0, 0], [1e-9, 1, 0], [0, 1, 0]], [[0, 1, 2]], process=False)
+    sliver = Mesh(np.array([[0, 0, 0], [1e-9, 1, 0], [0, 1, 0]]), np.array([[0, 1, 2]]))
     with pytest.raises(InputError, match="chair/0007: its mesh is thinner than a pixel"):
-        corrupt(Variant("occlusion", 1), [], [sliver], ["chair/0007"], 0)
+        corrupt_clouds(CorruptionLevel("occlusion", 1), [], [sliver], ["chair/0007"], 0)
 
 
 def test_lidar_against_the_generator_s_loop_over_rings():
     """Its loop, in its z-up coordinates, over the surface points that the lidar sees."""
-    made = raycasting.lidar(chair(), generator(0), "chair", 2, 1024)
+    made = raycasting.lidar(chair(), generator(0), 2, 1024)
     rng = generator(0)
     azimuth = 4 * np.pi / 5 + rng.uniform(-np.pi / 5, np.pi / 5)
     position, _ = generator_camera(azimuth, 5 / 8 * np.pi, 5)
-    surface = raycasting._see(chair(), rng, "chair", position, 1024)
+    surface = raycasting._see(chair(), rng, position, 1024)
     x, z, y = ((surface - position) * [-1, 1, 1]).T
     length, polar, around = np.sqrt(x**2 + y**2 + z**2), np.arctan2(np.hypot(x, y), z), np.arctan2(y, x)
     step, start, rings = np.radians(1), polar.min(), []
@@ -474,7 +478,7 @@ def test_lidar_against_the_generator_s_loop_over_rings():
 
 @pytest.mark.parametrize("sector", range(1, 6))
 def test_lidar_has_rings_one_degree_apart(sector):
-    points = raycasting.lidar(chair(), generator(0, sector), "chair", sector, 1024)
+    points = raycasting.lidar(chair(), generator(0, sector), sector, 1024)
     assert points.shape == (768, 3)
     azimuth = 2 * np.pi * sector / 5 + generator(0, sector).uniform(-np.pi / 5, np.pi / 5)
     position, _ = generator_camera(azimuth, 5 / 8 * np.pi, 5)

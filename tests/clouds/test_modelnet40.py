@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import trimesh
 
-from pointspider.clouds.names import variants
-from pointspider.clouds.sources.modelnet40 import ModelNet40
-from pointspider.clouds.sources.registry import open_source
+from pointspider.clouds.names import levels
+from pointspider.clouds.sources.modelnet40 import ModelNet40, ModelNet40Settings
+from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.errors import InputError
 from pointspider.study import manifests as sampling
 from pointspider.study.build_clouds import build_clouds
@@ -57,33 +57,24 @@ def modelnet(tmp_path) -> Path:
     return tmp_path
 
 
-def open_modelnet(directory, classes=("bed", "chair"), evaluation=None, encoders=0, meshes=True):
-    return ModelNet40(directory, classes, evaluation, encoders, meshes, seed=1)
+def open_modelnet(directory, classes=("bed", "chair"), corruptions=("uniform", "lidar")):
+    settings = ModelNet40Settings(directory=str(directory), classes=classes, corruptions=corruptions)
+    return ModelNet40(settings, seed=1)
 
 
-def test_the_test_split_is_evaluated_and_the_train_split_trains_encoders(modelnet):
+def test_objects_are_in_their_splits(modelnet):
     objects = open_modelnet(modelnet).objects()
-    assert list(objects.itertuples(index=False, name=None)) == [
-        ("bed", "bed_0517", "evaluation"),
-        ("chair", "chair_0890", "evaluation"),
-        ("chair", "chair_0891", "evaluation"),
-        ("chair", "chair_0892", "evaluation"),
-    ]
-    objects = open_modelnet(modelnet, evaluation=1, encoders=1).objects()
-    assert objects.groupby(["class", "role"]).size().to_dict() == {
-        ("bed", "encoders"): 1,
-        ("bed", "evaluation"): 1,
-        ("chair", "encoders"): 1,
-        ("chair", "evaluation"): 1,
+    assert {split: {name: sorted(found) for name, found in o.items()} for split, o in objects.items()} == {
+        "test": {"bed": ["bed_0517"], "chair": ["chair_0890", "chair_0891", "chair_0892"]},
+        "train": {"bed": ["bed_0001"], "chair": ["chair_0001", "chair_0002"]},
     }
-    assert set(objects.loc[objects["role"] == "encoders", "object"]) <= {
-        "bed_0001", "chair_0001", "chair_0002",
-    }  # fmt: skip
 
 
 def test_points_and_mesh_of_an_object_lie_in_one_frame(modelnet):
-    names = ["chair_0891", "chair_0890", "chair_0892"]  # not in the files' order
-    for name, (points, mesh) in zip(names, open_modelnet(modelnet).load("chair", names), strict=True):
+    source = open_modelnet(modelnet)
+    for name in ("chair_0891", "chair_0002", "chair_0890", "chair_0892"):  # not in the files' order
+        cloud = source.load("chair", name)
+        points, mesh = cloud.points, cloud.mesh.surface
         assert points.shape == (2048, 3)
         assert points.dtype == np.float32
         sides, mesh_sides = np.ptp(points, axis=0), mesh.extents
@@ -94,8 +85,8 @@ def test_points_and_mesh_of_an_object_lie_in_one_frame(modelnet):
 
 def test_meshes_are_read_only_where_they_are_needed(modelnet):
     shutil.rmtree(modelnet / "ModelNet40")
-    source = open_modelnet(modelnet, meshes=False)
-    assert source.load("bed", ["bed_0517"])[0][1] is None
+    source = open_modelnet(modelnet, corruptions=["uniform"])
+    assert source.load("bed", "bed_0517").mesh is None
     with pytest.raises(InputError, match=r"has no ModelNet40; unpack ModelNet40\.zip there"):
         open_modelnet(modelnet)
 
@@ -106,14 +97,10 @@ def test_every_corruption_is_generated(modelnet):
         "corruptions": ["uniform", "occlusion", "lidar"], "severities": [1, 5],
         "evaluation_objects": None, "encoder_objects": 1,
     }  # fmt: skip
-    source = open_source(settings, seed=1)
-    wanted = variants(settings["corruptions"], settings["severities"])
+    source = open_source(parse_settings(settings), seed=1)
+    wanted = levels(settings["corruptions"], settings["severities"])
     manifest = pd.DataFrame(
-        [
-            ("", "chair", name, *variant, "train")
-            for name in ("chair_0890", "chair_0002")
-            for variant in wanted
-        ],
+        [("", "chair", name, *level, "train") for name in ("chair_0890", "chair_0002") for level in wanted],
         columns=sampling.COLUMNS,
     )
     groups = dict(build_clouds(source, "chair", manifest, 1024, seed=3))
@@ -124,10 +111,9 @@ def test_every_corruption_is_generated(modelnet):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("directory", [None, "no/such/place"])
-def test_what_is_missing_is_named(directory):
+def test_missing_folders_are_named():
     with pytest.raises(InputError, match=r"has no modelnet40_ply_hdf5_2048 and no ModelNet40; unpack"):
-        open_modelnet(directory)
+        open_modelnet("no/such/place")
 
 
 def test_broken_files_are_named(modelnet):
@@ -156,10 +142,10 @@ def test_points_that_are_damaged_after_they_were_listed_are_named(modelnet):
     path = modelnet / "modelnet40_ply_hdf5_2048/ply_data_test1.h5"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(InputError, match=r"ply_data_test1\.h5: cannot be read .*unpack"):
-        source.load("chair", ["chair_0891"])
+        source.load("chair", "chair_0891")
 
 
 def test_a_file_without_faces_is_no_mesh(modelnet):
     (modelnet / "ModelNet40/bed/test/bed_0517.off").write_text("OFF\n3 0 0\n0 0 0\n0 0 1\n0 1 0\n")
-    with pytest.raises(InputError, match=r"bed_0517\.off: is no mesh"):
-        open_modelnet(modelnet).load("bed", ["bed_0517"])
+    with pytest.raises(InputError, match=r"bed_0517\.off: has no faces"):
+        open_modelnet(modelnet).load("bed", "bed_0517")

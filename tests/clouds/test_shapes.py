@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
-from pointspider.clouds.sources.procedural import shapes
 from shapely import Polygon
+
+from pointspider.clouds.sources.procedural import shapes
 
 
 def bounds(parts: shapes.Parts) -> np.ndarray:

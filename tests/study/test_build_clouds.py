@@ -1,7 +1,6 @@
-"""From a source and manifests to the HDF5 file of a class; and opening sources."""
+"""From a source and manifests to the HDF5 file of a class."""
 
-import subprocess
-import sys
+import logging
 from collections.abc import Sequence
 
 import h5py
@@ -10,46 +9,48 @@ import pandas as pd
 import pytest
 import trimesh
 
-from pointspider.clouds.corruptions.modelnet40c import corrupt
-from pointspider.clouds.names import CLEAN, Variant, variants
-from pointspider.clouds.sources.folder import FolderSource
-from pointspider.clouds.sources.modelnet40c import RELEASED, ModelNet40C, points_per_cloud
-from pointspider.clouds.sources.procedural.source import ProceduralSource
-from pointspider.clouds.sources.registry import open_source
+from pointspider.clouds.cloud import Cloud, Mesh
+from pointspider.clouds.corruptions.engine import corrupt_clouds
+from pointspider.clouds.names import CLEAN, CorruptionLevel, levels
+from pointspider.clouds.sources.base import ALL, Source
+from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_csv, write_csv, write_hdf5
 from pointspider.study import manifests as sampling
 from pointspider.study.build_clouds import build_clouds
-from pointspider.study.cloud_files import read_clouds, validate_points
+from pointspider.study.cloud_files import read_clouds
 
 NAMES = ["0000", "0001", "0002"]
 
 
-class Balls:
+class Balls(Source):
     """A source of three ellipsoids, the third without a mesh; it holds gaussian_1 itself."""
 
     classes = ("ball",)
 
+    def __init__(self):
+        pass
+
     def __str__(self) -> str:
         return "data/balls"
 
-    def objects(self) -> pd.DataFrame:
-        return pd.DataFrame({"class": "ball", "object": NAMES, "role": "evaluation"})
+    @classmethod
+    def list_classes(cls, settings):
+        return cls.classes
 
-    def _mesh(self, name: str) -> trimesh.Trimesh:
-        return trimesh.creation.icosphere().apply_scale([1, 1, 0.5 + 0.1 * int(name)])
+    def objects(self):
+        return {ALL: {"ball": NAMES}}
 
-    def load(
-        self, class_name: str, object_names: Sequence[str]
-    ) -> list[tuple[np.ndarray, trimesh.Trimesh | None]]:
-        return [(self._points(name), None if name == "0002" else self._mesh(name)) for name in object_names]
+    def load(self, class_name: str, object_name: str) -> Cloud:
+        mesh = trimesh.creation.icosphere().apply_scale([1, 1, 0.5 + 0.1 * int(object_name)])
+        points, _ = trimesh.sample.sample_surface(mesh, 1500 + int(object_name), seed=0)
+        surface = Mesh(np.asarray(mesh.vertices), np.asarray(mesh.faces))
+        return Cloud(points.astype(np.float32), None if object_name == "0002" else surface)
 
-    def _points(self, name: str) -> np.ndarray:
-        points, _ = trimesh.sample.sample_surface(self._mesh(name), 1500 + int(name), seed=0)
-        return points.astype(np.float32)
-
-    def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
-        if variant != Variant("gaussian", 1):
+    def released(
+        self, class_name: str, object_names: Sequence[str], level: CorruptionLevel
+    ) -> np.ndarray | None:
+        if level != CorruptionLevel("gaussian", 1):
             return None
         return np.stack([np.arange(12, dtype=np.float32).reshape(4, 3) + int(name) for name in object_names])
 
@@ -78,10 +79,10 @@ def test_each_cloud_once_clean_first_sorted_by_object(tmp_path):
     write_hdf5(tmp_path / "ball.h5", groups.items())
     read = read_clouds(tmp_path / "ball.h5")
     assert list(read) == list(groups)
-    for variant, (ids, points) in read.items():
-        assert ids.tolist() == groups[variant].arrays["cloud_id"].tolist()
+    for level, (ids, points) in read.items():
+        assert ids.tolist() == groups[level].arrays["cloud_id"].tolist()
         assert points.dtype == np.float32
-        np.testing.assert_array_equal(points, groups[variant].arrays["points"])
+        np.testing.assert_array_equal(points, groups[level].arrays["points"])
 
 
 def test_a_cloud_does_not_depend_on_what_else_is_built():
@@ -90,14 +91,14 @@ def test_a_cloud_does_not_depend_on_what_else_is_built():
         "points"
     ]
     assert alone.tobytes() == among[1].tobytes()
-    pool, _ = Balls().load("ball", ["0001"])[0]
-    made = corrupt(Variant("uniform", 2), [pool], [None], ["ball/0001"], seed=3, points=128)
+    pool = Balls().load("ball", "0001").points
+    made = corrupt_clouds(CorruptionLevel("uniform", 2), [pool], [None], ["ball/0001"], seed=3, points=128)
     assert made[0].tobytes() == alone.tobytes()
 
 
 def test_the_clean_cloud_is_a_subset_of_the_pool():
     clean = build(("0001", "original", 0))["original"].arrays["points"][0]
-    pool = {tuple(point) for point in Balls().load("ball", ["0001"])[0][0].tolist()}
+    pool = {tuple(point) for point in Balls().load("ball", "0001").points.tolist()}
     assert len({tuple(point) for point in clean.tolist()} & pool) == 128
 
 
@@ -134,105 +135,41 @@ def test_read_clouds_refuses_other_files(tmp_path):
         read_clouds(path)
     with h5py.File(path, "w") as file:
         file.create_group("uniform_1")
-    with pytest.raises(InputError, match=r"clouds\.h5: group uniform_1 holds no clouds"):
+    with pytest.raises(InputError, match=r"clouds\.h5: group uniform_1 has no clouds"):
         read_clouds(path)
 
 
-@pytest.mark.parametrize(
-    ("points", "message"),
-    [
-        (np.zeros((4, 2)), r"shape \(N, 3\), not float64 \(4, 2\)"),
-        (np.zeros(3), r"not float64 \(3,\)"),
-        (np.zeros((4, 3), complex), "must be numbers"),
-        (np.zeros((0, 3)), "has no points"),
-        (np.full((4, 3), np.nan), "4 of 4 points have NaN or inf"),
-        (np.full((4, 3), 2.5), "all of its 4 points coincide"),
-    ],
-)
-def test_validate_points(points, message):
-    with pytest.raises(InputError, match=f"cloud x: .*{message}"):
-        validate_points(points, "cloud x")
+def test_a_warning_says_that_density_inc_repeats_points(caplog):
+    with caplog.at_level(logging.WARNING, "pointspider"):
+        build(("0000", "density_inc", 1), ("0001", "uniform", 1), points=512)
+    assert caplog.messages == []
+    with caplog.at_level(logging.WARNING, "pointspider"):
+        build(("0000", "density_inc", 1), points=1024)
+    assert caplog.messages == [
+        "data/balls: density_inc_1 draws 2048 points of each cloud and repeats points of 1 clouds of class "
+        "'ball' that have fewer, e.g. 0000."
+    ]
 
 
-def test_two_distinct_points_are_enough():
-    validate_points(np.array([[0, 0, 0], [0, 0, 1]]), "cloud x")
-
-
-# ---------------------------------------------------------------------------------------------- sources
-
-
-def settings(**changes) -> dict:
-    return {
+def test_procedural_objects_at_a_level_and_clean():
+    values = {
         "source": "procedural",
         "directory": None,
         "classes": ["chair", "cone"],
-        "points": 1024,
-        "corruptions": ["scale"],
-        "severities": [1, 2],
         "evaluation_objects": 2,
         "encoder_objects": 1,
-        "encoder_variants": 1,
-    } | changes
-
-
-def test_open_procedural_and_build_a_class(tmp_path):
-    source = open_source(settings(), seed=1)
-    assert isinstance(source, ProceduralSource)
-    assert source.classes == ("chair", "cone")
-    objects = source.objects()
+    }
+    source = open_source(parse_settings(values), seed=1)
+    objects = sampling.assign_roles(source.objects(), 2, 1, seed=1)
     assert objects["role"].value_counts().to_dict() == {"evaluation": 4, "encoders": 2}
-    wanted = variants(["occlusion"], [1])
+    occlusion = levels(["occlusion"], [1])
     aligned = pd.DataFrame(
-        [("", "chair", f"{number:04d}", *wanted[0], "train") for number in range(2)], columns=sampling.COLUMNS
+        [("", "chair", f"{number:04d}", *occlusion[0], "train") for number in range(2)],
+        columns=sampling.COLUMNS,
     )
-    encoders = sampling.encoder_clouds(objects, wanted, 1, 5)
+    encoders = sampling.encoder_clouds(objects, occlusion, 1, 5)
     groups = dict(build_clouds(source, "chair", pd.concat([aligned, encoders]), 1024, seed=3))
     assert {name: group.arrays["points"].shape for name, group in groups.items()} == {
         str(CLEAN): (1, 1024, 3),
         "occlusion_1": (2, 1024, 3),
     }
-
-
-def test_open_folder_and_release(tmp_path):
-    for name in ("a", "b"):
-        (tmp_path / "clouds" / name).mkdir(parents=True)
-        np.save(tmp_path / "clouds" / name / "x.npy", np.random.default_rng(0).normal(size=(9, 3)))
-    folder = settings(
-        source="folder",
-        directory=str(tmp_path / "clouds"),
-        classes="all",
-        evaluation_objects=None,
-        encoder_objects=0,
-    )
-    source = open_source(folder, seed=1)
-    assert isinstance(source, FolderSource)
-    assert source.classes == ("a", "b")
-
-    np.save(tmp_path / "label.npy", np.array([[8], [9]], np.uint8))
-    for variant in RELEASED:
-        np.save(tmp_path / f"data_{variant}.npy", np.ones((2, points_per_cloud(variant), 3), np.float32))
-    release = settings(
-        source="modelnet40c", directory=str(tmp_path), evaluation_objects=None, encoder_objects=0
-    )
-    source = open_source(release, seed=1)
-    assert isinstance(source, ModelNet40C)
-    assert source.objects()["object"].tolist() == ["0000", "0001"]
-    with pytest.raises(InputError, match=r"clouds\.encoder_objects: 2, but .*test split"):
-        open_source(release | {"encoder_objects": 2}, seed=1)
-    with pytest.raises(InputError, match=r"clouds\.points: 512, but .*set it to 1024"):
-        open_source(release | {"points": 512}, seed=1)
-
-
-def test_endless_and_unknown_sources():
-    with pytest.raises(InputError, match=r"clouds\.evaluation_objects: null"):
-        open_source(settings(evaluation_objects=None), seed=1)
-    with pytest.raises(
-        InputError, match=r"clouds\.source: 'shapenet'; choose procedural, folder, modelnet40c or"
-    ):
-        open_source(settings(source="shapenet"), seed=1)
-
-
-def test_only_the_chosen_source_is_imported():
-    code = "import sys, pointspider.clouds.sources.registry; print({'trimesh', 'h5py', 'scipy'} & set(sys.modules))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "set()"

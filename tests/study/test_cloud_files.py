@@ -125,5 +125,5 @@ def test_a_script_depends_on_what_it_imports_and_on_what_that_imports(tmp_path):
 def test_rendering_depends_on_neither_corruptions_nor_encoders():
     found = imported_files(ROOT / "workflow/scripts/render_class.py", ROOT / "src")
     names = {path.stem for path in found}
-    assert {"renderer", "mask", "scene", "files", "storage"} <= names
+    assert {"renderer", "mask", "scene", "files"} <= names
     assert not names & {"corruptions", "procedural", "reference", "pointnet", "clip"}

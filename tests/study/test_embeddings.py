@@ -45,7 +45,7 @@ def test_ids_and_layers_that_are_not_there_are_named(directory, layer, ids, mess
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
 def test_an_embedding_that_is_no_number_is_refused_naming_the_file(directory, value):
     write(directory / "chair.h5", ["a", "b"], value=value)
-    with pytest.raises(InputError, match=r"chair\.h5: original/pooled holds NaN or inf"):
+    with pytest.raises(InputError, match=r"chair\.h5: original/pooled has NaN or inf"):
         read_embeddings(sorted(directory.glob("*.h5")), "pooled", ["c"])
 
 

@@ -294,5 +294,5 @@ def test_a_projection_comes_back_and_must_be_finite(tmp_path):
     write_projection(tmp_path / "clip.h5", matrix, "clip", "embedded")
     assert (read_projection(tmp_path / "clip.h5") == matrix).all()
     write_projection(tmp_path / "clip.h5", matrix * np.nan, "clip", "embedded")
-    with pytest.raises(InputError, match=r"clip\.h5: holds NaN or inf"):
+    with pytest.raises(InputError, match=r"clip\.h5: has NaN or inf"):
         read_projection(tmp_path / "clip.h5")

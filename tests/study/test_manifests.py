@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from scipy.stats import chisquare
 
-from pointspider.clouds.names import Variant, variants
+from pointspider.clouds.names import CorruptionLevel, levels
 from pointspider.core.errors import InputError
 from pointspider.study import manifests as sampling
 
-VARIANTS = variants(["uniform", "shear", "scale"], [1, 3, 5])
+LEVELS = levels(["uniform", "shear", "scale"], [1, 3, 5])
 SEEDS = {"alignment": 2, "split": 3}
 
 
@@ -26,7 +26,7 @@ def align(
     objects: pd.DataFrame, clouds: str = "roulette", train: int = 18, held_out: int = 1, **seeds: int
 ) -> pd.DataFrame:
     split = {"train": train, "test": (objects["role"] == "evaluation").sum() - train}
-    return sampling.alignment(objects, VARIANTS, clouds, split, held_out, SEEDS | seeds)
+    return sampling.alignment(objects, LEVELS, clouds, split, held_out, SEEDS | seeds)
 
 
 def pairs(manifest: pd.DataFrame) -> set[tuple[str, str]]:
@@ -38,7 +38,7 @@ def pairs(manifest: pd.DataFrame) -> set[tuple[str, str]]:
 
 def test_roles_are_disjoint_seeded_and_sorted():
     names = {"b": [f"x{number}" for number in range(10)], "a": ["q", "p", "r"]}
-    roles = sampling.assign_roles(names, 2, 1, seed=1)
+    roles = sampling.assign_roles({"all": names}, 2, 1, seed=1)
     assert list(roles.columns) == ["class", "object", "role"]
     assert roles.groupby(["class", "role"]).size().to_dict() == {
         ("a", "encoders"): 1,
@@ -49,20 +49,32 @@ def test_roles_are_disjoint_seeded_and_sorted():
     assert not roles.duplicated(["class", "object"]).any()
     pd.testing.assert_frame_equal(roles, roles.sort_values(["class", "object"], ignore_index=True))
     backwards = {class_name: names[class_name][::-1] for class_name in ("a", "b")}
-    pd.testing.assert_frame_equal(roles, sampling.assign_roles(backwards, 2, 1, seed=1))
-    drawn = [frozenset(sampling.assign_roles(names, 2, 0, seed)["object"]) for seed in range(20)]
+    pd.testing.assert_frame_equal(roles, sampling.assign_roles({"all": backwards}, 2, 1, seed=1))
+    drawn = [frozenset(sampling.assign_roles({"all": names}, 2, 0, seed)["object"]) for seed in range(20)]
     assert len(set(drawn)) > 5
 
 
 def test_all_that_the_encoders_leave_is_evaluated():
-    roles = sampling.assign_roles({"a": list("pqrst")}, None, 2, seed=1)
+    roles = sampling.assign_roles({"all": {"a": list("pqrst")}}, None, 2, seed=1)
     assert roles["role"].value_counts().to_dict() == {"evaluation": 3, "encoders": 2}
 
 
 @pytest.mark.parametrize(("evaluation", "encoders", "needed"), [(4, 2, 6), (None, 5, 6)])
 def test_too_few_objects_name_the_class_and_the_numbers(evaluation, encoders, needed):
     with pytest.raises(InputError, match=f"class 'a' has 5 objects and needs {needed}"):
-        sampling.assign_roles({"a": list("pqrst")}, evaluation, encoders, seed=1)
+        sampling.assign_roles({"all": {"a": list("pqrst")}}, evaluation, encoders, seed=1)
+
+
+def test_roles_follow_the_splits_of_the_source():
+    objects = {"test": {"a": list("pqr")}, "train": {"a": list("stuv")}}
+    roles = sampling.assign_roles(objects, None, 2, seed=1)
+    by_role = roles.groupby("role")["object"].apply(set).to_dict()
+    assert by_role["evaluation"] == set("pqr")
+    assert by_role["encoders"] < set("stuv")
+    assert len(by_role["encoders"]) == 2
+    assert set(sampling.assign_roles(objects, 2, 0, seed=1)["role"]) == {"evaluation"}
+    with pytest.raises(InputError, match=r"clouds\.encoder_objects: 1, but the source has no train split"):
+        sampling.assign_roles({"test": {"a": list("pqr")}}, None, 1, seed=1)
 
 
 # ------------------------------------------------------------------------------------------- alignment
@@ -75,9 +87,9 @@ def test_roulette_aligns_each_evaluation_object_once():
     assert len(manifest) == 24
     assert pairs(manifest) == pairs(objects[objects["role"] == "evaluation"])
     assert manifest["split"].value_counts().to_dict() == {"train": 18, "test": 6}
-    assert {Variant(*pair) for pair in zip(manifest["corruption"], manifest["severity"], strict=True)} <= set(
-        VARIANTS
-    )
+    assert {
+        CorruptionLevel(*pair) for pair in zip(manifest["corruption"], manifest["severity"], strict=True)
+    } <= set(LEVELS)
     first = manifest.iloc[0]
     assert first["cloud_id"] == f"class_0/{first['corruption']}_{first['severity']}/0000"
 
@@ -89,7 +101,7 @@ def test_original_and_all():
     assert set(original["severity"]) == {0}
     assert original["cloud_id"].iloc[0] == "class_0/original/0000"
     everything = align(objects, "all")
-    assert len(everything) == 24 * len(VARIANTS)
+    assert len(everything) == 24 * len(LEVELS)
     assert everything["cloud_id"].is_unique
     assert not pairs(everything.query("split == 'train'")) & pairs(everything.query("split == 'test'"))
 
@@ -125,7 +137,7 @@ def test_a_split_that_does_not_fit_says_the_number(split):
     with pytest.raises(
         InputError, match="must add up to the 24 evaluation objects, and neither may be empty"
     ):
-        sampling.alignment(make_objects(), VARIANTS, "roulette", split, 1, SEEDS)
+        sampling.alignment(make_objects(), LEVELS, "roulette", split, 1, SEEDS)
 
 
 def test_unknown_kind_of_alignment():
@@ -171,40 +183,40 @@ def test_a_side_without_test_objects_says_which():
 @pytest.mark.parametrize("clouds", ["roulette", "all", "original"])
 def test_the_test_clouds_are_the_test_objects_clean_and_in_every_corruption(clouds):
     aligned = align(make_objects(), clouds)
-    manifest = sampling.test_clouds(aligned, VARIANTS, "corruptions", seed=7)
+    manifest = sampling.test_clouds(aligned, LEVELS, "corruptions", seed=7)
     assert list(manifest.columns) == [*sampling.COLUMNS, "class_split"]
     assert set(manifest["split"]) == {"test"}
     assert manifest["cloud_id"].is_unique
     assert pairs(manifest) == pairs(aligned.query("split == 'test'"))
     for _, own in manifest.groupby(["class", "object"]):
         assert own["corruption"].tolist() == ["original", "uniform", "shear", "scale"]
-    assert {Variant(*row) for row in manifest[["corruption", "severity"]].to_numpy()} <= {
+    assert {CorruptionLevel(*row) for row in manifest[["corruption", "severity"]].to_numpy()} <= {
         ("original", 0),
-        *VARIANTS,
+        *LEVELS,
     }
     sides = aligned.drop_duplicates("class").set_index("class")["class_split"]
     assert (manifest["class_split"] == manifest["class"].map(sides)).all()
 
 
 def test_all_test_clouds():
-    manifest = sampling.test_clouds(align(make_objects()), VARIANTS, "all", seed=7)
-    assert len(manifest) == 6 * (1 + len(VARIANTS))
+    manifest = sampling.test_clouds(align(make_objects()), LEVELS, "all", seed=7)
+    assert len(manifest) == 6 * (1 + len(LEVELS))
     assert manifest["cloud_id"].is_unique
 
 
 def test_severities_are_uniform_and_seeded():
     aligned = align(make_objects(classes=40, evaluation=40, encoders=0), train=600)
-    drawn = sampling.test_clouds(aligned, VARIANTS, "corruptions", seed=7).query("severity > 0")
+    drawn = sampling.test_clouds(aligned, LEVELS, "corruptions", seed=7).query("severity > 0")
     counts = drawn.groupby(["corruption", "severity"]).size()
-    assert len(counts) == len(VARIANTS)
+    assert len(counts) == len(LEVELS)
     assert chisquare(counts).pvalue > 0.01
-    other = sampling.test_clouds(aligned, VARIANTS, "corruptions", seed=8).query("severity > 0")
+    other = sampling.test_clouds(aligned, LEVELS, "corruptions", seed=8).query("severity > 0")
     assert drawn["severity"].tolist() != other["severity"].tolist()
 
 
 def test_unknown_kind_of_test_clouds():
     with pytest.raises(InputError, match=r"test\.clouds: 'some'; choose corruptions or all"):
-        sampling.test_clouds(align(make_objects()), VARIANTS, "some", seed=7)
+        sampling.test_clouds(align(make_objects()), LEVELS, "some", seed=7)
 
 
 # -------------------------------------------------------------------------------------- double roulette
@@ -212,7 +224,7 @@ def test_unknown_kind_of_test_clouds():
 
 def test_double_roulette_draws_one_evaluation_object_per_class():
     objects = make_objects()
-    manifest = sampling.double_roulette(objects, VARIANTS, repeats=3, seed=4)
+    manifest = sampling.double_roulette(objects, LEVELS, repeats=3, seed=4)
     assert manifest["split"].unique().tolist() == ["draw_0000", "draw_0001", "draw_0002"]
     for _, draw in manifest.groupby("split"):
         assert draw["class"].tolist() == ["class_0", "class_1", "class_2", "class_3"]
@@ -221,13 +233,13 @@ def test_double_roulette_draws_one_evaluation_object_per_class():
 
 def test_more_repeats_keep_the_earlier_draws():
     objects = make_objects()
-    few = sampling.double_roulette(objects, VARIANTS, repeats=2, seed=4)
-    many = sampling.double_roulette(objects, VARIANTS, repeats=5, seed=4)
+    few = sampling.double_roulette(objects, LEVELS, repeats=2, seed=4)
+    many = sampling.double_roulette(objects, LEVELS, repeats=5, seed=4)
     pd.testing.assert_frame_equal(few, many.iloc[: len(few)])
 
 
 def test_both_wheels_are_uniform_and_independent():
-    manifest = sampling.double_roulette(make_objects(classes=2), VARIANTS, repeats=2700, seed=4)
+    manifest = sampling.double_roulette(make_objects(classes=2), LEVELS, repeats=2700, seed=4)
     counts = manifest.groupby(["class", "object", "corruption", "severity"]).size()
     assert len(counts) == 2 * 6 * 9
     assert chisquare(counts).pvalue > 0.01
@@ -237,7 +249,7 @@ def test_a_class_without_evaluation_objects_is_named():
     objects = make_objects()
     objects.loc[objects["class"] == "class_2", "role"] = "encoders"
     with pytest.raises(InputError, match="class 'class_2' has no evaluation object"):
-        sampling.double_roulette(objects, VARIANTS, repeats=1, seed=4)
+        sampling.double_roulette(objects, LEVELS, repeats=1, seed=4)
 
 
 # --------------------------------------------------------------------------------------------- encoders
@@ -245,7 +257,7 @@ def test_a_class_without_evaluation_objects_is_named():
 
 def test_encoder_clouds_are_the_clean_one_and_distinct_variants():
     objects = make_objects()
-    manifest = sampling.encoder_clouds(objects, VARIANTS, per_object=4, seed=5)
+    manifest = sampling.encoder_clouds(objects, LEVELS, per_object=4, seed=5)
     assert pairs(manifest) == pairs(objects[objects["role"] == "encoders"])
     assert manifest["cloud_id"].is_unique
     assert set(manifest["split"]) == {"train"}
@@ -257,20 +269,20 @@ def test_encoder_clouds_are_the_clean_one_and_distinct_variants():
 
 def test_encoder_variants_are_uniform():
     objects = make_objects(classes=40, evaluation=0, encoders=30)
-    drawn = sampling.encoder_clouds(objects, VARIANTS, per_object=2, seed=5).query("severity > 0")
+    drawn = sampling.encoder_clouds(objects, LEVELS, per_object=2, seed=5).query("severity > 0")
     assert chisquare(drawn.groupby(["corruption", "severity"]).size()).pvalue > 0.01
 
 
 def test_no_encoder_clouds_is_an_empty_manifest():
     for objects, per_object in [(make_objects(encoders=0), 2), (make_objects(), 0)]:
-        manifest = sampling.encoder_clouds(objects, VARIANTS, per_object, seed=5)
+        manifest = sampling.encoder_clouds(objects, LEVELS, per_object, seed=5)
         assert list(manifest.columns) == sampling.COLUMNS
         assert len(manifest) == 0
 
 
 def test_too_many_encoder_variants():
     with pytest.raises(InputError, match="encoder_variants: 11, but an object has only 10"):
-        sampling.encoder_clouds(make_objects(), VARIANTS, per_object=11, seed=5)
+        sampling.encoder_clouds(make_objects(), LEVELS, per_object=11, seed=5)
 
 
 # ------------------------------------------------------------------------------------------------- all
@@ -280,9 +292,9 @@ def test_too_many_encoder_variants():
 def test_same_bytes_whatever_the_order_of_the_objects(draw):
     make = {
         "alignment": align,
-        "test": lambda objects: sampling.test_clouds(align(objects), VARIANTS, "corruptions", seed=7),
-        "roulette": lambda objects: sampling.double_roulette(objects, VARIANTS, 3, seed=4),
-        "encoders": lambda objects: sampling.encoder_clouds(objects, VARIANTS, 3, seed=5),
+        "test": lambda objects: sampling.test_clouds(align(objects), LEVELS, "corruptions", seed=7),
+        "roulette": lambda objects: sampling.double_roulette(objects, LEVELS, 3, seed=4),
+        "encoders": lambda objects: sampling.encoder_clouds(objects, LEVELS, 3, seed=5),
     }[draw]
     objects = make_objects()
     shuffled = objects.iloc[np.random.default_rng(0).permutation(len(objects))]

@@ -73,7 +73,7 @@ def test_prompts_survive_their_file(tmp_path):
     with pytest.raises(InputError, match=r"tiny\.h5: has no prompts 'shouted', only \['verbatim', 'spaces'"):
         read_prompts(path, "shouted")
     write_prompts(path, CLASSES, styles, {style: PROMPTS * np.nan for style in styles}, "tiny", "embedded")
-    with pytest.raises(InputError, match="spaces holds NaN or inf"):
+    with pytest.raises(InputError, match="spaces has NaN or inf"):
         read_prompts(path, "spaces")
 
 

@@ -17,9 +17,9 @@ sys.path.insert(0, str(SOURCE))
 # Snakemake removes PYTHONPATH when it activates a conda environment; the prefix runs after that.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))}; ")
 
-from pointspider.clouds.names import class_names
+from pointspider.clouds.sources.registry import SOURCES, class_names, parse_settings
 from pointspider.core.errors import InputError
-from pointspider.study.code_digest import code_digest
+from pointspider.study.code_digest import code_digest, registered_module
 from pointspider.study.config import load
 from pointspider.study.remote import missing_places, read_remotes
 
@@ -29,7 +29,8 @@ try:
     PARAMS = load(["params.yaml", *given.configfiles], given.config, REMOTES)
     FETCHED = {remote.place: remote for remote in REMOTES.values() if remote.path}
     MISSING = missing_places(REMOTES)
-    CLASSES = class_names(PARAMS.clouds.model_dump())
+    SOURCE_SETTINGS = parse_settings(PARAMS.clouds.model_dump())
+    CLASSES = list(class_names(SOURCE_SETTINGS))
     if max(PARAMS.zero_shot.top) > len(CLASSES):
         raise InputError(
             f"zero_shot.top: is {PARAMS.zero_shot.top}, but there are {len(CLASSES)} classes."
@@ -74,6 +75,18 @@ def code(script, *selected):
     return code_digest(ROOT / f"workflow/scripts/{script}.py", SOURCE, selected)
 
 
+def registered(package, names):
+    """Modules of a package of `pointspider.clouds` that register names: registries import them at run time."""
+    return sorted(
+        {registered_module(SOURCE, f"pointspider.clouds.{package}", name) for name in names}
+    )
+
+
+SOURCE_CODE = registered("sources", [SOURCE_SETTINGS.source])
+SOURCE_CODE += registered("readers", SOURCES[SOURCE_SETTINGS.source].formats)
+CORRUPTION_CODE = registered("corruptions", PARAMS.clouds.corruptions)
+
+
 def dump(section, *keys):
     """A section of the parameters, or some of its keys, as a dictionary: Snakemake compares built-in types only."""
     return section.model_dump(include=set(keys) or None)
@@ -85,19 +98,12 @@ def independent_unit(wildcards):
 
 
 def source_files(wildcards):
-    """The files that clouds are read from: of one class in a job of that class, else of all."""
-    clouds = PARAMS.clouds
-    if clouds.source == "folder":
-        folder = Path(clouds.directory, getattr(wildcards, "class_name", ""))
-        return sorted(str(path) for path in folder.rglob("*.*"))
-    if clouds.source == "modelnet40c":
-        return [clouds.directory]  # changes when a file is added, renamed or replaced by `mv`
-    if clouds.source == "generate":
-        paths = [
-            f"{clouds.directory}/{name}" for name in ("modelnet40_ply_hdf5_2048", "ModelNet40")
-        ]
-        return [path for path in paths if path in FETCHED or Path(path).exists()]
-    return []
+    """The files that clouds are read from: of one class in a job of that class, else of all. A directory changes
+    when a file is added, renamed or replaced by `mv`.
+    """
+    source = SOURCES[SOURCE_SETTINGS.source]
+    paths = source.input_files(SOURCE_SETTINGS, getattr(wildcards, "class_name", None))
+    return [path for path in paths if path in FETCHED or Path(path).exists()]
 
 
 def point_checkpoint():

@@ -19,7 +19,7 @@ rule list_objects:
     params:
         clouds=dump(PARAMS.clouds),
         seed=PARAMS.seeds.objects,
-        code=code("list_objects"),
+        code=code("list_objects", *SOURCE_CODE),
     message:
         "list the objects of the source '{params.clouds[source]}'"
     script:
@@ -68,7 +68,7 @@ rule build_clouds:
     params:
         clouds=dump(PARAMS.clouds),
         seeds=dump(PARAMS.seeds, "objects", "corruptions"),
-        code=code("build_clouds"),
+        code=code("build_clouds", *SOURCE_CODE, *CORRUPTION_CODE),
     message:
         "build the clouds of {wildcards.class_name}"
     script:

@@ -45,7 +45,7 @@ rule draw_clouds:
         clouds=dump(PARAMS.clouds),
         seeds=dump(PARAMS.seeds, "objects", "corruptions"),
         shown="chair" if "chair" in CLASSES else CLASSES[0],
-        code=code("draw_clouds"),
+        code=code("draw_clouds", *SOURCE_CODE, *CORRUPTION_CODE),
     message:
         "draw the contact sheets of clouds"
     script:

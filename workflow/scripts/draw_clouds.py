@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from pointspider.clouds.names import CLEAN, variants
-from pointspider.clouds.sources.registry import open_source
+from pointspider.clouds.names import CLEAN, levels
+from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.files import read_csv
 from pointspider.study.build_clouds import build_clouds
 from pointspider.study.job import job
@@ -13,26 +13,26 @@ from pointspider.study.plots.style import save
 params, output = snakemake.params, snakemake.output
 
 
-def build(source, objects: pd.DataFrame, wanted: list) -> dict:
-    """{cloud id: (N, 3)} of each of `objects`, one of a class, in every wanted variant."""
+def build(source, objects: pd.DataFrame, chosen: list) -> dict:
+    """Return {cloud id: (N, 3)} of `objects`, one of a class, at each of the chosen levels."""
     clouds = {}
     for row in objects.to_dict("records"):
-        manifest = pd.DataFrame([{**row, **variant._asdict()} for variant in wanted])
-        made = build_clouds(
+        manifest = pd.DataFrame([{**row, **level._asdict()} for level in chosen])
+        groups = build_clouds(
             source, row["class"], manifest, params.clouds["points"], params.seeds["corruptions"]
         )
-        clouds |= {group.arrays["cloud_id"][0]: group.arrays["points"][0] for _, group in made}
+        clouds |= {group.arrays["cloud_id"][0]: group.arrays["points"][0] for _, group in groups}
     return clouds
 
 
 with job(snakemake.log[0]):
-    source = open_source(params.clouds, params.seeds["objects"])
+    source = open_source(parse_settings(params.clouds), params.seeds["objects"])
     objects = read_csv(snakemake.input.objects, ["class", "object", "role"])
     firsts = objects[objects["role"] == "evaluation"].groupby("class", as_index=False).first()
     clean = {name.split("/")[0]: cloud for name, cloud in build(source, firsts, [CLEAN]).items()}
     save(cloud_sheet(clean, 8, params.preset), output.classes)
-    wanted = variants(params.clouds["corruptions"], params.clouds["severities"])
+    chosen = levels(params.clouds["corruptions"], params.clouds["severities"])
     shown = firsts[firsts["class"] == params.shown]
-    corrupted = {name.split("/")[1]: cloud for name, cloud in build(source, shown, wanted).items()}
-    sheet = {str(variant): corrupted[str(variant)] for variant in wanted}
+    corrupted = {name.split("/")[1]: cloud for name, cloud in build(source, shown, chosen).items()}
+    sheet = {str(level): corrupted[str(level)] for level in chosen}
     save(cloud_sheet(sheet, len(params.clouds["severities"]), params.preset), output.corruptions)

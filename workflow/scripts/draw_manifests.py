@@ -1,6 +1,6 @@
-"""Draw which clouds are aligned, evaluated and trained on."""
+"""Draw the clouds to align, to evaluate and to train on."""
 
-from pointspider.clouds.names import variants
+from pointspider.clouds.names import levels
 from pointspider.core.files import read_csv, write_csv
 from pointspider.study.job import job
 from pointspider.study.manifests import alignment, double_roulette, encoder_clouds, test_clouds
@@ -9,7 +9,7 @@ params, seeds = snakemake.params, snakemake.params.seeds
 
 with job(snakemake.log[0]):
     objects = read_csv(snakemake.input.objects, ["class", "object", "role"])
-    corrupted = variants(params.corruptions, params.severities)
+    corrupted = levels(params.corruptions, params.severities)
     aligned = alignment(objects, corrupted, **params.alignment, seeds=seeds)
     write_csv(snakemake.output.alignment, aligned)
     write_csv(snakemake.output.test, test_clouds(aligned, corrupted, params.test, seeds["test"]))

@@ -8,7 +8,7 @@ from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.hub import model_directory
 from pointspider.encoders.images.prompts import embed_prompts, prompt_styles
 from pointspider.study.cloud_files import manifest_ids, read_clouds
-from pointspider.study.embeddings import by_variant, write_embeddings, write_projection, write_prompts
+from pointspider.study.embeddings import by_level, write_embeddings, write_projection, write_prompts
 from pointspider.study.job import job
 from pointspider.study.renders import read_renders
 
@@ -32,4 +32,4 @@ with job(snakemake.log[0]):
         # All at once: most variants have too few clouds of a class to fill a batch
         images = read_renders(renders, [identity for ids in variants.values() for identity in ids])
         layers = encoder.encode_images(images)
-        write_embeddings(target, by_variant(variants, layers), name, params.preset)
+        write_embeddings(target, by_level(variants, layers), name, params.preset)

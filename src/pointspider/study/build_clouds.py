@@ -1,64 +1,79 @@
-"""The clouds of one class, built from a source."""
+"""Building the clouds of one class from a source."""
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 
-from pointspider.clouds.corruptions.modelnet40c import check, corrupt
-from pointspider.clouds.names import CLEAN, Variant, cloud_id
-from pointspider.clouds.sources.registry import Source
+from pointspider.clouds.cloud import validate_points
+from pointspider.clouds.corruptions.engine import corrupt_clouds
+from pointspider.clouds.corruptions.registry import find_level
+from pointspider.clouds.names import CLEAN, CorruptionLevel, cloud_id
+from pointspider.clouds.sources.base import Source
 from pointspider.core.errors import InputError
 from pointspider.core.files import Group
-from pointspider.study.cloud_files import validate_points
+
+logger = logging.getLogger(__name__)
 
 
 def build_clouds(
     source: Source, class_name: str, manifest: pd.DataFrame, points: int, seed: int
 ) -> Iterator[tuple[str, Group]]:
-    """Make every cloud of a class that any manifest uses, variant by variant.
+    """Build every cloud of a class that a manifest names, level by level.
+
+    Logs a warning if a corruption repeats points because the source's clouds have too few.
 
     Args:
-        source: where the objects come from.
+        source: has the objects.
         class_name: the class.
-        manifest: rows of manifests; those of other classes are passed over, repeated clouds are made once.
+        manifest: rows of manifests; other classes are skipped, repeated clouds are built once.
         points: points per clean cloud.
         seed: `seeds.corruptions`.
 
     Yields:
-        (variant, group) for `storage.write_hdf5`, the clean cloud first: arrays cloud_id (n,) and points
-        (n, N, 3) float32, sorted by object; N depends on the variant.
+        (level, group) for `write_hdf5`, clean clouds first: arrays cloud_id (n,) and points (n, N, 3)
+        float32, sorted by object; N depends on the level.
 
     Raises:
-        InputError: an object is unreadable, a needed mesh is missing, a cloud came out unusable.
+        InputError: an object is unreadable, a mesh is missing, a corrupted cloud is unusable.
     """
     rows = manifest.loc[
         manifest["class"] == class_name, ["object", "corruption", "severity"]
     ].drop_duplicates()
     chosen = {
-        Variant(corruption, int(severity)): sorted(group["object"])
+        CorruptionLevel(corruption, int(severity)): sorted(group["object"])
         for (corruption, severity), group in rows.groupby(["corruption", "severity"])
     }
-    for variant in chosen:
-        if variant != CLEAN:
-            check(variant)
-    names = sorted(rows["object"].unique())
-    loaded = dict(zip(names, source.load(class_name, names), strict=True))
+    pools = {level: 1 if level == CLEAN else find_level(level)[0].pool for level in chosen}
+    clouds = {name: source.load(class_name, name) for name in sorted(rows["object"].unique())}
 
-    for variant in sorted(chosen, key=lambda variant: (variant != CLEAN, variant)):
-        names = chosen[variant]
-        ids = [cloud_id(class_name, variant, name) for name in names]
-        clouds = source.released(class_name, names, variant)
-        if clouds is None:
-            keys = [f"{class_name}/{name}" for name in names]
+    for level in sorted(chosen, key=lambda level: (level != CLEAN, level)):
+        names = chosen[level]
+        ids = [cloud_id(class_name, level, name) for name in names]
+        built = source.released(class_name, names, level)
+        if built is None:
+            small = [name for name in names if len(clouds[name]) < pools[level] * points]
+            if small and pools[level] > 1:
+                logger.warning(
+                    "%s: %s draws %d points of each cloud and repeats points of %d clouds of class '%s' that "
+                    "have fewer, e.g. %s.",
+                    source, level, pools[level] * points, len(small), class_name, small[0],
+                )  # fmt: skip
             try:
-                pools, meshes = zip(*(loaded[name] for name in names), strict=True)
-                clouds = corrupt(variant, pools, meshes, keys, seed, points)
+                built = corrupt_clouds(
+                    level,
+                    [clouds[name].points for name in names],
+                    [clouds[name].mesh for name in names],
+                    [f"{class_name}/{name}" for name in names],
+                    seed,
+                    points,
+                )
             except InputError as error:
                 raise InputError(f"{source}: {error}") from error
-        for identity, cloud in zip(ids, clouds, strict=True):
-            validate_points(cloud, identity)
+        for name, cloud in zip(ids, built, strict=True):
+            validate_points(cloud, name)
         yield (
-            str(variant),
-            Group({"cloud_id": np.array(ids, dtype=object), "points": clouds}, variant._asdict()),
+            str(level),
+            Group({"cloud_id": np.array(ids, dtype=object), "points": built}, level._asdict()),
         )

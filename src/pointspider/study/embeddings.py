@@ -1,18 +1,23 @@
-"""Embedding files: an HDF5 per class, a group per variant, a dataset per layer; two per CLIP for its text."""
+"""Files of embeddings: one per class, with a group per corruption level and a dataset per layer; two per CLIP
+for its prompts and its projection.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float32
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import Group, read_hdf5, write_hdf5
 
+Rows = Float32[np.ndarray, "n D"]
+
 
 def write_embeddings(
     path: str | Path,
-    variants: Iterable[tuple[str, Sequence[str], Mapping[str, np.ndarray]]],
+    levels: Iterable[tuple[str, Sequence[str], Mapping[str, Rows]]],
     model: str,
     preset: str,
 ) -> None:
@@ -20,64 +25,62 @@ def write_embeddings(
 
     Args:
         path: the HDF5 file.
-        variants: (variant, cloud ids (n,), {layer: (n, D) float32}) one by one.
-        model, preset: what produced the rows; stored as attributes of every group.
+        levels: (level, n cloud ids, {layer: n rows}) one by one.
+        model: name of the encoder; stored as an attribute of every group.
+        preset: likewise.
     """
     write_hdf5(
         path,
         (
             (
-                variant,
+                level,
                 Group(
                     {"cloud_id": np.asarray(cloud_ids, dtype=object), **layers},
                     {"model": model, "preset": preset, "layers": ",".join(layers)},
                 ),
             )
-            for variant, cloud_ids, layers in variants
+            for level, cloud_ids, layers in levels
         ),
     )
 
 
-def by_variant(
-    variants: Mapping[str, Sequence[str]], layers: Mapping[str, np.ndarray]
-) -> Iterator[tuple[str, Sequence[str], dict[str, np.ndarray]]]:
-    """The rows of a class, which lie variant after variant, as `write_embeddings` takes them.
+def by_level(
+    levels: Mapping[str, Sequence[str]], layers: Mapping[str, Rows]
+) -> Iterator[tuple[str, Sequence[str], dict[str, Rows]]]:
+    """Split the rows of a class by corruption level, for `write_embeddings`.
 
     Args:
-        variants: the cloud ids of each.
-        layers: {layer: (n, D)}, n the number of ids together.
+        levels: the cloud ids of each level.
+        layers: {layer: rows}, level after level.
     """
     start = 0
-    for variant, ids in variants.items():
+    for level, ids in levels.items():
         rows = slice(start, start + len(ids))
-        yield variant, ids, {layer: values[rows] for layer, values in layers.items()}
+        yield level, ids, {layer: values[rows] for layer, values in layers.items()}
         start = rows.stop
 
 
-def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence[str]) -> np.ndarray:
-    """The rows of `cloud_ids` in their order, gathered from the class files `paths`.
-
-    Returns:
-        (n, D) float32.
+def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence[str]) -> Rows:
+    """Read the rows of `cloud_ids`, in their order, from the class files `paths`.
 
     Raises:
         InputError: a file is broken, lacks the layer or holds NaN or inf; an id is in no file; widths differ.
     """
-    wanted = set(cloud_ids)
-    rows: dict[str, np.ndarray] = {}
+    selected = set(cloud_ids)
+    rows: dict[str, Float32[np.ndarray, " D"]] = {}
     for path in paths:
-        for variant, group in read_hdf5(path).items():
+        for level, group in read_hdf5(path).items():
             if layer not in group.arrays:
                 raise InputError(
-                    f"{path}: {variant} has no layer '{layer}'; it has {group.attributes.get('layers')}."
+                    f"{path}: {level} has no layer '{layer}'; it has {group.attributes.get('layers')}."
                 )
             values = group.arrays[layer]
             if not np.isfinite(values).all():
-                raise InputError(f"{path}: {variant}/{layer} holds NaN or inf. Delete it and run again.")
+                raise InputError(f"{path}: {level}/{layer} has NaN or inf. Delete it and run again.")
             ids = group.arrays["cloud_id"]
-            # Copies: views would keep the whole file in memory.
-            kept = np.array([name in wanted for name in ids], dtype=bool)
-            rows.update(zip(ids[kept].tolist(), values[kept], strict=True))
+            # A boolean index copies: views would hold the arrays of every file in memory.
+            found = np.array([name in selected for name in ids], dtype=bool)
+            rows.update(zip(ids[found].tolist(), values[found], strict=True))
     missing = [name for name in cloud_ids if name not in rows]
     if missing:
         raise InputError(
@@ -95,17 +98,18 @@ def read_split(
     images: Iterable[str | Path],
     layer: str,
     column: str = "split",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Both embeddings of the clouds that are aligned.
+) -> tuple[Rows, Rows, Rows, Rows]:
+    """Read the embeddings of the aligned clouds.
 
     Args:
         manifest: columns cloud_id and `column`, which is train or test.
-        points, images: the class files of the point encoder and of the CLIP.
+        points: the class files of the point encoder.
+        images: the class files of the CLIP.
         layer: of the CLIP.
-        column: split (sides by objects) or class_split (sides by classes).
+        column: split (by objects) or class_split (by classes).
 
     Returns:
-        (n, width) float32 each: points and images of the train split, points and images of the test split.
+        Points and images of the train split, points and images of the test split.
 
     Raises:
         InputError: what `read_embeddings` raises.
@@ -120,18 +124,19 @@ def write_prompts(
     path: str | Path,
     classes: Sequence[str],
     prompts: Mapping[str, Sequence[Sequence[str]]],
-    embeddings: Mapping[str, np.ndarray],
+    embeddings: Mapping[str, Rows],
     model: str,
     preset: str,
 ) -> None:
-    """Write what a CLIP makes of the classes' prompts.
+    """Write a CLIP's embeddings of the prompts of each class.
 
     Args:
         path: the HDF5 file.
         classes: C names.
         prompts: {style: C sequences of T prompts}; `pointspider.encoders.images.prompts.prompt_styles`.
-        embeddings: {style: (C, D) float32}.
-        model, preset: what produced them; stored as attributes of every style.
+        embeddings: {style: a row per class}.
+        model: name of the CLIP; stored as an attribute of every style.
+        preset: likewise.
     """
     write_hdf5(
         path,
@@ -148,11 +153,11 @@ def write_prompts(
     )
 
 
-def read_prompts(path: str | Path, style: str) -> tuple[list[str], np.ndarray]:
-    """The classes of a file that `write_prompts` wrote, and their embeddings in one style.
+def read_prompts(path: str | Path, style: str) -> tuple[list[str], Rows]:
+    """Read a file of `write_prompts` in one style.
 
     Returns:
-        C names, and (C, D) float32 in the CLIP's projected space.
+        The classes, and their embeddings in the CLIP's projected space.
 
     Raises:
         InputError: the file is broken, lacks the style, or holds NaN or inf.
@@ -162,22 +167,24 @@ def read_prompts(path: str | Path, style: str) -> tuple[list[str], np.ndarray]:
         raise InputError(f"{path}: has no prompts '{style}', only {list(styles)}. Delete it and run again.")
     arrays = styles[style].arrays
     if not np.isfinite(arrays["projected"]).all():
-        raise InputError(f"{path}: {style} holds NaN or inf. Delete it and run again.")
+        raise InputError(f"{path}: {style} has NaN or inf. Delete it and run again.")
     return arrays["class"].tolist(), arrays["projected"]
 
 
-def write_projection(path: str | Path, projection: np.ndarray, model: str, preset: str) -> None:
-    """Write a CLIP's visual projection, (W, D) float32: from its pooled to its projected embeddings."""
+def write_projection(
+    path: str | Path, projection: Float32[np.ndarray, "W D"], model: str, preset: str
+) -> None:
+    """Write a CLIP's visual projection, the matrix from its pooled to its projected embeddings."""
     write_hdf5(path, [("visual", Group({"matrix": projection}, {"model": model, "preset": preset}))])
 
 
-def read_projection(path: str | Path) -> np.ndarray:
-    """What `write_projection` wrote.
+def read_projection(path: str | Path) -> Float32[np.ndarray, "W D"]:
+    """Read a file of `write_projection`.
 
     Raises:
         InputError: the file is broken, or holds NaN or inf.
     """
     matrix = read_hdf5(path)["visual"].arrays["matrix"]
     if not np.isfinite(matrix).all():
-        raise InputError(f"{path}: holds NaN or inf. Delete it and run again.")
+        raise InputError(f"{path}: has NaN or inf. Delete it and run again.")
     return matrix

@@ -1,4 +1,4 @@
-"""What every step of a workflow does around its one call: a log file, and errors told in one line."""
+"""The frame of every job of the workflow: a log file, and one line for bad input."""
 
 import logging
 import sys
@@ -11,14 +11,19 @@ from pointspider.core.errors import InputError
 
 @contextmanager
 def job(log: str | Path) -> Iterator[logging.Logger]:
-    """Log to the file `log` while the block runs; exit with 1 and one line when the input is bad.
+    """Log to the file `log` while the block runs; on bad input, print one line and exit with code 1.
 
-    The terminal stays free for progress bars: log records and other libraries' warnings go to the file alone,
-    our own warnings and the traceback of an unexpected error to both.
+    Log records and warnings of other libraries go to the file only, so that they do not disturb progress
+    bars; our warnings and the traceback of an unexpected error go to the terminal too.
     """
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
-        filename=log, filemode="w", level=logging.INFO, format="%(asctime)s %(name)s: %(message)s", force=True
+        filename=log,
+        filemode="w",
+        encoding="utf-8",
+        level=logging.INFO,
+        format="%(asctime)s %(name)s: %(message)s",
+        force=True,
     )
     logging.captureWarnings(True)
     logger = logging.getLogger("pointspider")
@@ -32,7 +37,7 @@ def job(log: str | Path) -> Iterator[logging.Logger]:
         logger.error("%s", error)
         sys.exit(1)
     except Exception:
-        logging.exception("unexpected error")  # the traceback reaches the terminal as the process ends
+        logging.exception("unexpected error")  # Python prints it on the terminal too, at exit
         raise
     finally:
         logger.removeHandler(terminal)

@@ -1,28 +1,31 @@
-"""Manifests: which clouds are used for what. Pure draws over object and variant names.
+"""Manifests: which clouds are used for what, drawn at random from the names of objects and levels.
 
 A manifest has the columns cloud_id, class, object, corruption, severity, split, and a row per use of a cloud.
-Those of the aligned and of the test clouds have class_split too: the same two sides, but by classes.
-Its rows follow the sorted objects and the given order of the variants: equal inputs, equal bytes.
+Those of the aligned and of the test clouds also have class_split: train and test by classes. Rows follow the
+sorted objects and the given order of the corruption levels: equal inputs give equal bytes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from pointspider.clouds.names import CLEAN, Variant, cloud_id
+from pointspider.clouds.names import CLEAN, CorruptionLevel, cloud_id
+from pointspider.clouds.sources.base import ALL, TEST, TRAIN, Objects
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 
 COLUMNS = ["cloud_id", "class", "object", "corruption", "severity", "split"]
 
 
-def assign_roles(
-    names: Mapping[str, Sequence[str]], evaluation: int | None, encoders: int, seed: int
-) -> pd.DataFrame:
-    """Give objects their roles: of each class, shuffled, the first are for evaluation, the next for encoders.
+def assign_roles(objects: Objects, evaluation: int | None, encoders: int, seed: int) -> pd.DataFrame:
+    """Assign roles to the objects of a source: "evaluation" or "encoders".
+
+    Of each class, shuffled, the first objects are for evaluation and the next for encoders. Where the source
+    has a test and a train split, evaluation objects are of the test split and encoder objects of the train
+    split.
 
     Args:
-        names: the objects of each class.
+        objects: of `Source.objects`.
         evaluation: objects per class that are aligned and evaluated; None: all that the encoders leave.
         encoders: objects per class on which encoders are trained.
         seed: `seeds.objects`.
@@ -31,51 +34,68 @@ def assign_roles(
         Columns class, object, role, sorted by class and object.
 
     Raises:
-        InputError: a class has too few objects.
+        InputError: a class has too few objects, or the source has no train split.
     """
+    if ALL in objects:
+        rows = _draw_roles(objects[ALL], evaluation, encoders, seed)
+    else:
+        rows = _draw_roles(objects[TEST], evaluation, 0, seed)
+        if encoders and TRAIN not in objects:
+            raise InputError(
+                f"clouds.encoder_objects: {encoders}, but the source has no train split; set it to 0."
+            )
+        if encoders:
+            rows += _draw_roles(objects[TRAIN], 0, encoders, seed)
+    return pd.DataFrame(sorted(rows), columns=["class", "object", "role"])
+
+
+def _draw_roles(
+    names: Mapping[str, Sequence[str]], evaluation: int | None, encoders: int, seed: int
+) -> list[tuple[str, str, str]]:
+    """Return (class, object, role) of one split."""
     rows = []
     for class_name in sorted(names):
         shuffled = generator(seed, class_name, "roles").permutation(sorted(names[class_name])).tolist()
-        wanted = 1 if evaluation is None else evaluation
-        if len(shuffled) < wanted + encoders:
+        needed = (1 if evaluation is None else evaluation) + encoders
+        if len(shuffled) < needed:
             raise InputError(
-                f"class '{class_name}' has {len(shuffled)} objects and needs {wanted + encoders}: "
+                f"class '{class_name}' has {len(shuffled)} objects and needs {needed}: "
                 f"clouds.evaluation_objects {evaluation} and clouds.encoder_objects {encoders}. Add clouds, "
                 "lower them or leave the class out of clouds.classes."
             )
         split = len(shuffled) - encoders if evaluation is None else evaluation
         rows += [(class_name, name, "evaluation") for name in shuffled[:split]]
         rows += [(class_name, name, "encoders") for name in shuffled[split : split + encoders]]
-    return pd.DataFrame(sorted(rows), columns=["class", "object", "role"])
+    return rows
 
 
 def alignment(
     objects: pd.DataFrame,
-    variants: Sequence[Variant],
+    levels: Sequence[CorruptionLevel],
     clouds: str,
     split: Mapping[str, int],
     held_out_classes: int,
     seeds: Mapping[str, int],
 ) -> pd.DataFrame:
-    """The clouds that mappers are trained and tested on; all clouds of an object are on one side.
+    """Draw the clouds that mappers are trained and tested on; all clouds of an object are in one split.
 
-    There are two ways to take sides: `split` draws objects, `class_split` draws classes, whose objects the
+    There are two kinds of splits: `split` draws objects, `class_split` draws classes, whose objects the
     mapper then never sees.
 
     Args:
         objects: class, object, role; the evaluation objects are used.
-        variants: the corrupted variants.
-        clouds: "roulette": each object once, in a variant drawn uniformly | "original": each object once,
-            clean | "all": each object in every corrupted variant.
+        levels: the corruption levels, without CLEAN.
+        clouds: "roulette": each object once, at a level drawn uniformly | "original": each object once,
+            clean | "all": each object at every level.
         split: {"train": objects, "test": objects}; together all evaluation objects.
-        held_out_classes: classes on the test side of `class_split`.
-        seeds: `seeds.alignment` (the variants) and `seeds.split` (both kinds of sides).
+        held_out_classes: test classes of `class_split`.
+        seeds: `seeds.alignment` (the levels) and `seeds.split` (both kinds of splits).
 
     Returns:
         Columns COLUMNS and class_split.
 
     Raises:
-        InputError: the split does not fit the number of objects, or has an empty side; either side of
+        InputError: the split does not fit the number of objects, or train or test is empty; either side of
             `class_split` is empty, or lacks the train or the test objects of `split`.
     """
     pairs = _pairs(objects, "evaluation")
@@ -87,23 +107,23 @@ def alignment(
     order = generator(seeds["split"], "split").permutation(len(pairs))
     train = set(order[: split["train"]].tolist())
 
-    def chosen(class_name: str, name: str) -> Sequence[Variant]:
+    def chosen(class_name: str, name: str) -> Sequence[CorruptionLevel]:
         if clouds == "roulette":
-            return [variants[generator(seeds["alignment"], class_name, name).integers(len(variants))]]
-        return [CLEAN] if clouds == "original" else variants
+            return [levels[generator(seeds["alignment"], class_name, name).integers(len(levels))]]
+        return [CLEAN] if clouds == "original" else levels
 
     if clouds not in ("roulette", "original", "all"):
         raise InputError(f"alignment.clouds: '{clouds}'; choose roulette, original or all.")
     manifest = _manifest(
-        (class_name, name, variant, "train" if index in train else "test")
+        (class_name, name, level, "train" if index in train else "test")
         for index, (class_name, name) in enumerate(pairs)
-        for variant in chosen(class_name, name)
+        for level in chosen(class_name, name)
     )
     return manifest.assign(class_split=_class_split(manifest, held_out_classes, seeds["split"]))
 
 
 def _class_split(manifest: pd.DataFrame, held_out: int, seed: int) -> pd.Series:
-    """The side of each row: "test" for the objects of `held_out` classes that are drawn."""
+    """Return the split of each row: "test" for the objects of `held_out` random classes."""
     classes = sorted(manifest["class"].unique())
     if not 1 <= held_out < len(classes):
         raise InputError(
@@ -124,14 +144,16 @@ def _class_split(manifest: pd.DataFrame, held_out: int, seed: int) -> pd.Series:
     return sides
 
 
-def test_clouds(aligned: pd.DataFrame, variants: Sequence[Variant], clouds: str, seed: int) -> pd.DataFrame:
-    """The clouds on which everything is tested: the test objects of `alignment`, clean and corrupted.
+def test_clouds(
+    aligned: pd.DataFrame, levels: Sequence[CorruptionLevel], clouds: str, seed: int
+) -> pd.DataFrame:
+    """Draw the test clouds: the test objects of `alignment`, clean and corrupted.
 
     Args:
-        aligned: what `alignment` returned.
-        variants: the corrupted variants.
-        clouds: "corruptions": each test object in every corruption once, its severity drawn uniformly |
-            "all": each test object in every variant. The clean cloud comes first in both.
+        aligned: of `alignment`.
+        levels: the corruption levels, without CLEAN.
+        clouds: "corruptions": each test object once in every corruption, its severity drawn uniformly |
+            "all": each test object at every level. The clean cloud comes first in both.
         seed: `seeds.test`.
 
     Returns:
@@ -142,34 +164,34 @@ def test_clouds(aligned: pd.DataFrame, variants: Sequence[Variant], clouds: str,
     """
     if clouds not in ("corruptions", "all"):
         raise InputError(f"test.clouds: '{clouds}'; choose corruptions or all.")
-    severities: dict[str, list[Variant]] = {}
-    for variant in variants:
-        severities.setdefault(variant.corruption, []).append(variant)
+    by_corruption: dict[str, list[CorruptionLevel]] = {}
+    for level in levels:
+        by_corruption.setdefault(level.corruption, []).append(level)
 
-    def chosen(class_name: str, name: str) -> list[Variant]:
+    def chosen(class_name: str, name: str) -> list[CorruptionLevel]:
         if clouds == "all":
-            return [CLEAN, *variants]
+            return [CLEAN, *levels]
         return [CLEAN] + [
-            levels[generator(seed, class_name, name, corruption).integers(len(levels))]
-            for corruption, levels in severities.items()
+            same[generator(seed, class_name, name, corruption).integers(len(same))]
+            for corruption, same in by_corruption.items()
         ]
 
     objects = aligned.loc[aligned["split"] == "test", ["class", "object"]].drop_duplicates()
     manifest = _manifest(
-        (class_name, name, variant, "test")
+        (class_name, name, level, "test")
         for class_name, name in objects.itertuples(index=False, name=None)
-        for variant in chosen(class_name, name)
+        for level in chosen(class_name, name)
     )
     sides = aligned.drop_duplicates("class").set_index("class")["class_split"]
     return manifest.assign(class_split=manifest["class"].map(sides))
 
 
 def double_roulette(
-    objects: pd.DataFrame, variants: Sequence[Variant], repeats: int, seed: int
+    objects: pd.DataFrame, levels: Sequence[CorruptionLevel], repeats: int, seed: int
 ) -> pd.DataFrame:
-    """One cloud per class and draw: wheel 1 picks an evaluation object, wheel 2 a variant, both uniformly.
+    """Draw one cloud per class and repeat: an evaluation object and a corruption level, both uniformly.
 
-    Equal in distribution to Algorithm 1 of the paper. The draws are the splits "draw_0000", "draw_0001", ...
+    Equal in distribution to Algorithm 1 of the paper. The repeats are the splits "draw_0000" and so on.
 
     Raises:
         InputError: a class has no evaluation object.
@@ -183,10 +205,10 @@ def double_roulette(
             f"class '{empty[0]}' has no evaluation object, the Double Roulette needs one per class."
         )
 
-    def spin(draw: str, class_name: str) -> tuple[str, str, Variant, str]:
+    def spin(draw: str, class_name: str) -> tuple[str, str, CorruptionLevel, str]:
         rng = generator(seed, draw, class_name)
         name = names[class_name][rng.integers(len(names[class_name]))]
-        return class_name, name, variants[rng.integers(len(variants))], draw
+        return class_name, name, levels[rng.integers(len(levels))], draw
 
     return _manifest(
         spin(f"draw_{repeat:04d}", class_name) for repeat in range(repeats) for class_name in names
@@ -194,29 +216,29 @@ def double_roulette(
 
 
 def encoder_clouds(
-    objects: pd.DataFrame, variants: Sequence[Variant], per_object: int, seed: int
+    objects: pd.DataFrame, levels: Sequence[CorruptionLevel], per_object: int, seed: int
 ) -> pd.DataFrame:
-    """The clouds on which encoders train: each encoder object clean and in per_object - 1 different variants.
+    """Draw the training clouds of encoders: each encoder object clean and at per_object - 1 different levels.
 
     Raises:
-        InputError: there are not that many variants.
+        InputError: there are fewer levels.
     """
-    if per_object > len(variants) + 1:
+    if per_object > len(levels) + 1:
         raise InputError(
-            f"clouds.encoder_variants: {per_object}, but an object has only {len(variants) + 1}: the clean "
-            f"cloud and {len(variants)} corrupted ones."
+            f"clouds.encoder_variants: {per_object}, but an object has only {len(levels) + 1}: the clean "
+            f"cloud and {len(levels)} corrupted ones."
         )
 
-    def chosen(class_name: str, name: str) -> list[Variant]:
+    def chosen(class_name: str, name: str) -> list[CorruptionLevel]:
         if per_object == 0:
             return []
-        drawn = generator(seed, class_name, name).choice(len(variants), per_object - 1, replace=False)
-        return [CLEAN, *(variants[index] for index in sorted(drawn))]
+        drawn = generator(seed, class_name, name).choice(len(levels), per_object - 1, replace=False)
+        return [CLEAN, *(levels[index] for index in sorted(drawn))]
 
     return _manifest(
-        (class_name, name, variant, "train")
+        (class_name, name, level, "train")
         for class_name, name in _pairs(objects, "encoders")
-        for variant in chosen(class_name, name)
+        for level in chosen(class_name, name)
     )
 
 
@@ -225,12 +247,12 @@ def _pairs(objects: pd.DataFrame, role: str) -> list[tuple[str, str]]:
     return sorted(chosen.itertuples(index=False, name=None))
 
 
-def _manifest(rows: Iterable[tuple[str, str, Variant, str]]) -> pd.DataFrame:
-    """Columns COLUMNS from (class, object, variant, split)."""
+def _manifest(rows: Iterable[tuple[str, str, CorruptionLevel, str]]) -> pd.DataFrame:
+    """Return columns COLUMNS of (class, object, level, split)."""
     return pd.DataFrame(
         [
-            (cloud_id(class_name, variant, name), class_name, name, *variant, split)
-            for class_name, name, variant, split in rows
+            (cloud_id(class_name, level, name), class_name, name, *level, split)
+            for class_name, name, level, split in rows
         ],
         columns=COLUMNS,
     )

@@ -38,15 +38,15 @@ def run(options: argparse.Namespace) -> None:
 
 def _pictures(cloud: Path, picture: Path) -> dict[Path, Path]:
     """Return {file of a cloud: file of its picture} for one file, or for all files below a directory."""
-    from pointspider.clouds.sources.folder import EXTENSIONS
+    from pointspider.clouds.readers.registry import extensions
 
     if not cloud.is_dir():
         if picture.suffix.lower() != ".png":
             raise InputError(f"{picture}: pictures are PNG; name it {picture.with_suffix('.png')}.")
         return {cloud: picture}
-    found = sorted(path for path in cloud.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    found = sorted(path for path in cloud.rglob("*") if path.suffix.lower() in extensions())
     if not found:
-        raise InputError(f"{cloud}: has no clouds; they are {', '.join(EXTENSIONS)}.")
+        raise InputError(f"{cloud}: has no clouds; they are {', '.join(extensions())}.")
     pictures = {path: picture / path.relative_to(cloud).with_suffix(".png") for path in found}
     if len(set(pictures.values())) < len(pictures):
         raise InputError(f"{cloud}: some clouds differ only in their extension; rename them.")
@@ -59,4 +59,4 @@ def _load_clouds(files: dict[Path, Path]) -> Iterator[tuple[str, "np.ndarray", P
     from pointspider.core.seeding import generator
 
     for path, picture in files.items():
-        yield str(path), load_object(path, None, generator(0, path.name))[0], picture
+        yield str(path), load_object(path, None, generator(0, path.name)).points, picture

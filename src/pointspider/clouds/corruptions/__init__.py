@@ -1,0 +1,1 @@
+"""Corruptions of point clouds, a module per benchmark; see `registry.Corruption` for how to add one."""

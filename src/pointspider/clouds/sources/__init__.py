@@ -1,0 +1,1 @@
+"""Sources of clouds, one module each; see `base.Source` for how to add one."""

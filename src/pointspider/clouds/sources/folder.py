@@ -1,187 +1,179 @@
-"""A user's own clouds: one sub-folder per class, one file per object (or, in HDF5, one row).
+"""A user's clouds: one sub-folder per class, with one file per object, or several objects in one file.
 
-.npy   (N, 3 or more) numbers: the first three columns
-.ply   ASCII or binary: points, or a mesh if the file has faces
-.off   a mesh
-.h5    dataset `data`: (n, P, 3) as in ModelNet40's HDF5 files, each row an object <stem>_<row>, or one (P, 3)
+Every format of `clouds.readers` is read. A file with several clouds, such as an HDF5 file with `data`
+(n, P, 3), has the objects <stem>_<row>. HDF5 files with a dataset `label` may also be in the directory
+itself: the label is then the class, named by the lines of shape_names.txt if that file is beside them.
 
 Coordinates are taken as y up. Every cloud is centred on its mean and scaled to maximum radius 1, and its mesh
-with it. The pool of a mesh is POOL points drawn evenly over its area, and the mesh is kept for ray casting.
-A cloud of points is the pool itself, whatever its size: `corruptions.sample` draws from it, with repetition
-where it has too few points.
+with it. The points of a mesh are POOL points sampled uniformly over its area, and the mesh is used for ray
+casting. A cloud of points is used as it is, whatever its size: `corruptions.engine.sample` draws from it and
+repeats points where it has too few. density_inc draws twice as many points as a cloud has, so that it repeats
+points of clouds of fewer than 2048.
 """
 
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
-import h5py
 import numpy as np
-import pandas as pd
-import trimesh
+from pydantic import Field
 
-from pointspider.clouds.names import Variant
+from pointspider.clouds.cloud import Cloud, validate_points
+from pointspider.clouds.readers.registry import FORMATS, count_clouds, extensions, load_cloud
+from pointspider.clouds.sources.base import ALL, Objects, Source, SourceSettings
+from pointspider.clouds.sources.registry import SOURCES, class_names
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
-from pointspider.study.cloud_files import validate_points
-from pointspider.study.manifests import assign_roles
 
-#: Points sampled on a mesh, as in ModelNet40's HDF5 files.
+#: Points sampled on a mesh, as many as ModelNet40's HDF5 files have.
 POOL = 2048
-EXTENSIONS = (".npy", ".ply", ".off", ".h5")
+NAME = re.compile(r"[\w.-]+", re.ASCII)
+NAME_RULE = "name it with letters, digits, '_', '-' and '.' only."
 
 
-class FolderSource:
-    """See the module and `sources.Source`."""
+class FolderSettings(SourceSettings):
+    """Parameters of a folder of clouds."""
 
-    def __init__(
-        self,
-        directory: str | Path,
-        classes: Sequence[str],
-        evaluation_objects: int | None,
-        encoder_objects: int,
-        seed: int,
-    ):
-        """List the objects; files are read when their points are asked for.
+    source: Literal["folder"] = "folder"
+    directory: str = Field(description="path of the folder that has a sub-folder of clouds per class")
+
+
+class Place(NamedTuple):
+    """Where an object is: a file, and a row of it if it has several clouds."""
+
+    path: Path
+    row: int | None
+
+
+@SOURCES.register("folder")
+class FolderSource(Source):
+    """A folder of clouds. Files are read by `load`."""
+
+    Settings = FolderSettings
+    formats = tuple(FORMATS)
+
+    def __init__(self, settings: FolderSettings, seed: int):
+        """List the objects.
 
         Args:
-            directory: has a sub-folder per class.
-            classes: the sub-folders to use.
-            evaluation_objects, encoder_objects, seed: see `sampling.assign_roles`.
+            settings: see `FolderSettings`.
+            seed: of the points sampled on meshes.
 
         Raises:
-            InputError: a class has no or too few clouds; a file has an unknown extension or an unusable name;
-                two files make the same object; an HDF5 file cannot be read.
+            InputError: a class has no clouds; a file has an unknown format or an unusable name; two files
+                have the same object; a file of several clouds cannot be read.
         """
-        self.directory = Path(directory)
-        self.classes = tuple(sorted(classes))
-        self.seed = seed
-        self._files = {name: _list_objects(self.directory / name) for name in self.classes}
-        self._objects = assign_roles(self._files, evaluation_objects, encoder_objects, seed)
+        self.directory = Path(settings.directory)
+        self.classes = class_names(settings)
+        self._seed = seed
+        labelled = _labelled(self.directory)
+        self._places = {
+            name: labelled[name] if name in labelled else _list_objects(self.directory / name)
+            for name in self.classes
+        }
 
     def __str__(self) -> str:
         return str(self.directory)
 
-    def objects(self) -> pd.DataFrame:
-        return self._objects.copy()
+    @classmethod
+    def list_classes(cls, settings: FolderSettings) -> Sequence[str]:
+        directory = Path(settings.directory)
+        if not directory.is_dir():
+            raise InputError(
+                f"clouds.directory: '{settings.directory}' is not a directory; the source 'folder' needs one "
+                "with a sub-folder of clouds per class."
+            )
+        names = sorted(path.name for path in directory.iterdir() if path.is_dir() and path.name[0] != ".")
+        names = sorted({*names, *_labelled(directory)})
+        if unusable := [name for name in names if not NAME.fullmatch(name)]:
+            raise InputError(f"{directory / unusable[0]}: {NAME_RULE}")
+        if len(names) < 2:
+            raise InputError(
+                f"{directory}: has {len(names)} sub-folders; put the clouds of each class into one, of two "
+                "classes or more."
+            )
+        return names
 
-    def load(
-        self, class_name: str, object_names: Sequence[str]
-    ) -> list[tuple[np.ndarray, trimesh.Trimesh | None]]:
-        return [
-            load_object(*self._files[class_name][name], generator(self.seed, class_name, name, "surface"))
-            for name in object_names
-        ]
+    @classmethod
+    def input_files(cls, settings: FolderSettings, class_name: str | None = None) -> list[str]:
+        directory = Path(settings.directory)
+        folder = directory / (class_name or "")
+        files = folder.rglob("*") if folder.is_dir() else directory.glob("*")
+        return sorted(str(path) for path in files if path.is_file() and path.name[0] != ".")
 
-    def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> None:
-        return None
+    def objects(self) -> Objects:
+        return {ALL: {name: list(places) for name, places in self._places.items()}}
+
+    def load(self, class_name: str, object_name: str) -> Cloud:
+        path, row = self._places[class_name][object_name]
+        return load_object(path, row, generator(self._seed, class_name, object_name, "surface"))
 
 
-def load_object(
-    path: Path, row: int | None, rng: np.random.Generator
-) -> tuple[np.ndarray, trimesh.Trimesh | None]:
-    """Read one object, normalised.
+def load_object(path: Path, row: int | None, rng: np.random.Generator) -> Cloud:
+    """Read a cloud and normalize it; a mesh is sampled.
 
     Args:
-        path: a file of one of EXTENSIONS.
-        row: of an HDF5 file that holds several objects; None: the file is one object.
-        rng: draws the points of a mesh.
+        path: a file of a format of `clouds.readers`.
+        row: of a file that has several clouds, else None.
+        rng: draws the points on a mesh.
 
     Returns:
-        The pool, (P, 3) float32, and the mesh in the same coordinates, if the file has one.
+        The cloud, float32, and its mesh in the same coordinates, if it has one.
 
     Raises:
-        InputError: the file is missing, unreadable, empty, of the wrong kind or shape, or `validate_points`
-            refuses it.
+        InputError: see `load_cloud` and `Cloud.normalize`.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(f"{path}: clouds are {', '.join(EXTENSIONS)}; convert it.")
-    points, mesh = reader(path, row)
-    if mesh is not None:
-        points = trimesh.sample.sample_surface(mesh, POOL, seed=rng)[0]
-    validate_points(points, str(path) if row is None else f"{path} row {row}")
-    points = points.astype(np.float64)
-    centre = points.mean(axis=0)
-    radius = np.linalg.norm(points - centre, axis=1).max()
-    if mesh is not None:
-        mesh = trimesh.Trimesh((mesh.vertices - centre) / radius, mesh.faces, process=False)
-    return ((points - centre) / radius).astype(np.float32), mesh
+    what = str(path) if row is None else f"{path} row {row}"
+    cloud = load_cloud(path, row=row)
+    if cloud.mesh is None:
+        return cloud.normalize(what)
+    validate_points(cloud.points, what)
+    try:
+        points = cloud.mesh.sample(POOL, rng)
+    except InputError as error:
+        raise InputError(f"{what}: {error}") from error
+    return Cloud(points, cloud.mesh).normalize(what)
 
 
-def _list_objects(folder: Path) -> dict[str, tuple[Path, int | None]]:
-    """{object: (file, row of an HDF5 file or None)} of one class, hidden files left out."""
-    objects: dict[str, tuple[Path, int | None]] = {}
-    for path in sorted(path for path in folder.iterdir() if path.name[0] != "."):
-        if path.suffix.lower() not in EXTENSIONS:
-            raise InputError(f"{path}: clouds are {', '.join(EXTENSIONS)}; convert it or take it away.")
-        rows = _hdf5_rows(path) if path.suffix.lower() == ".h5" else None
-        found = {path.stem: None} if rows is None else {f"{path.stem}_{row:04d}": row for row in range(rows)}
-        for name, row in found.items():
-            if not re.fullmatch(r"[\w.-]+", name, re.ASCII):
-                raise InputError(f"{path}: name it with letters, digits, '_', '-' and '.' only.")
-            if name in objects:
-                raise InputError(f"{path}: makes object '{name}', as {objects[name][0]} does; rename one.")
-            objects[name] = path, row
+def _list_objects(folder: Path) -> dict[str, Place]:
+    """Return {object: place} of one class; hidden files are skipped."""
+    objects: dict[str, Place] = {}
+    for path in sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file()):
+        count = count_clouds(path)
+        if count is None:
+            _add(objects, path.stem, Place(path, None))
+        for row in range(count or 0):
+            _add(objects, f"{path.stem}_{row:04d}", Place(path, row))
     if not objects:
-        raise InputError(f"{folder}: has no clouds; they are {', '.join(EXTENSIONS)}.")
+        raise InputError(f"{folder}: has no clouds; they are {', '.join(extensions())}.")
     return objects
 
 
-def _hdf5_rows(path: Path) -> int | None:
-    """Number of objects in the file's `data`; None if it is one cloud, (P, 3)."""
-    try:
-        with h5py.File(path, "r") as file:
-            shape = file["data"].shape
-    except (OSError, KeyError, AttributeError) as error:
-        raise _unreadable(path, error) from error
-    if len(shape) not in (2, 3) or shape[-1] != 3:
-        raise InputError(f"{path}: dataset 'data' must be (n, P, 3) or (P, 3), not {shape}.")
-    return shape[0] if len(shape) == 3 else None
+def _labelled(directory: Path) -> dict[str, dict[str, Place]]:
+    """Return {class: {object: place}} of the HDF5 files with labels in the directory itself."""
+    from pointspider.clouds.readers.hdf5 import read_classes
+
+    listed = directory / "shape_names.txt"
+    names = listed.read_text(encoding="utf-8").split() if listed.is_file() else []
+    classes: dict[str, dict[str, Place]] = {}
+    paths = [path for path in directory.iterdir() if path.suffix.lower() in FORMATS["h5"].extensions]
+    for path in sorted(paths):
+        try:
+            numbers = read_classes(path)
+        except (InputError, OSError) as error:
+            raise InputError(f"{path}: {error}") from error
+        if numbers is None:
+            raise InputError(f"{path}: has no dataset 'label'; add one or put the file into a sub-folder.")
+        for row, number in enumerate(numbers.tolist()):
+            name = names[number] if number < len(names) else f"class_{number:02d}"
+            _add(classes.setdefault(name, {}), f"{path.stem}_{row:04d}", Place(path, row))
+    return classes
 
 
-def _read_hdf5(path: Path, row: int | None) -> tuple[np.ndarray, None]:
-    try:
-        with h5py.File(path, "r") as file:
-            return file["data"][() if row is None else row], None
-    except (OSError, KeyError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _read_npy(path: Path, row: None) -> tuple[np.ndarray, None]:
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.shape[1] < 3:
-        raise InputError(
-            f"{path}: must be one array (N, 3 or more), not {getattr(array, 'shape', 'an archive')}."
-        )
-    return array[:, :3], None
-
-
-def read_geometry(path: Path, row: None = None) -> tuple[np.ndarray, trimesh.Trimesh | None]:
-    """The vertices (n, 3) float64 of a .ply or .off file, and its mesh if it has faces, as they stand there.
-
-    Raises:
-        InputError: the file is missing or broken, or its mesh has no area.
-    """
-    try:
-        geometry = trimesh.load(path, process=False)
-    except Exception as error:  # trimesh's parsers raise whatever the broken text leads to
-        raise _unreadable(path, error) from error
-    points = np.asarray(getattr(geometry, "vertices", np.empty((0, 3))))
-    if not isinstance(geometry, trimesh.Trimesh) or len(geometry.faces) == 0:
-        return points, None
-    validate_points(points, str(path))
-    if not geometry.area > 0:
-        raise InputError(f"{path}: its mesh has no area; repair it or give its points as .npy.")
-    geometry.remove_unreferenced_vertices()  # they would be part of its bounds
-    return points, geometry
-
-
-def _unreadable(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path}: cannot be read ({error}); is it a whole {path.suffix} file?")
-
-
-_READERS = {".npy": _read_npy, ".ply": read_geometry, ".off": read_geometry, ".h5": _read_hdf5}
+def _add(objects: dict[str, Place], name: str, place: Place) -> None:
+    if not NAME.fullmatch(name):
+        raise InputError(f"{place.path}: {NAME_RULE}")
+    if name in objects:
+        raise InputError(f"{place.path}: makes object '{name}', as {objects[name].path} does; rename one.")
+    objects[name] = place

@@ -1,4 +1,4 @@
-"""The ModelNet40-C release: 2468 clouds of ModelNet40's test split, clean and in 75 corrupted variants.
+"""The ModelNet40-C release: the 2468 clouds of ModelNet40's test split, clean and at 75 corruption levels.
 
 Zenodo record 6017834, modelnet40_c.zip: label.npy, data_original.npy and data_<corruption>_<severity>.npy.
 The frame is that of ModelNet40's HDF5 clouds: y up. The release holds 15 corruptions; its generator defines a
@@ -7,21 +7,33 @@ sixteenth, scale, which is generated from data_original.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
-import pandas as pd
+from jaxtyping import Float, Int, Num
+from pydantic import Field
 
-from pointspider.clouds.corruptions.modelnet40c import NAMES
-from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES, Variant, variants
+from pointspider.clouds.cloud import Cloud, validate_points
+from pointspider.clouds.names import CLEAN, MODELNET40_CLASSES, CorruptionLevel, levels
+from pointspider.clouds.sources.base import TEST, Objects, Source, SourceSettings
+from pointspider.clouds.sources.registry import SOURCES, class_names
 from pointspider.core.errors import InputError
-from pointspider.study.cloud_files import validate_points
-from pointspider.study.manifests import assign_roles
 
 ORIGIN = "modelnet40_c.zip of Zenodo record 6017834 (data/sources.csv has its checksum)"
-#: What the generator defines and the release lacks.
+#: The corruption that the generator defines and the release lacks.
 GENERATED = "scale"
-#: What the release holds: 76 files of clouds, beside label.npy.
-RELEASED = (CLEAN, *variants([name for name in NAMES if name != GENERATED], [1, 2, 3, 4, 5]))
+#: The corruption levels of the release: 76 files of clouds.
+RELEASED = (
+    CLEAN,
+    *levels(
+        (
+            "uniform", "gaussian", "background", "impulse", "upsampling", "rotation", "shear", "cutout",
+            "density", "density_inc", "distortion", "distortion_rbf", "distortion_rbf_inv", "occlusion",
+            "lidar",
+        ),
+        range(1, 6),
+    ),
+)  # fmt: skip
 #: Points per clean cloud.
 CLEAN_POINTS = 1024
 #: Points per cloud at severities 1 to 5 where they are not CLEAN_POINTS.
@@ -34,67 +46,93 @@ POINTS = {
 }
 
 
-def points_per_cloud(variant: Variant) -> int:
-    """The number of points of the release's clouds of a variant."""
-    return POINTS[variant.corruption][variant.severity - 1] if variant.corruption in POINTS else CLEAN_POINTS
+def points_per_cloud(level: CorruptionLevel) -> int:
+    """Return the number of points of the release's clouds at a corruption level."""
+    return POINTS[level.corruption][level.severity - 1] if level.corruption in POINTS else CLEAN_POINTS
 
 
-class ModelNet40C:
-    """See the module and `sources.Source`. Files are memory-mapped; objects are named by row, "0000"."""
+class ModelNet40CSettings(SourceSettings):
+    """Parameters of the release."""
 
-    def __init__(
-        self, directory: str | Path | None, classes: Sequence[str], evaluation_objects: int | None, seed: int
-    ):
+    source: Literal["modelnet40c"] = "modelnet40c"
+    directory: str = Field(description="path of the unpacked modelnet40_c.zip")
+    points: Literal[1024] = Field(
+        default=1024, description="points per clean cloud; the release has 1024, no other number"
+    )
+    encoder_objects: Literal[0] = Field(
+        default=0,
+        description="must be 0, the release holds the test split only: use published encoders, or "
+        "`clouds.source: generate`",
+    )
+
+
+@SOURCES.register("modelnet40c")
+class ModelNet40C(Source):
+    """The release. Files are memory-mapped; objects are named by row, "0000"."""
+
+    Settings = ModelNet40CSettings
+
+    def __init__(self, settings: ModelNet40CSettings, seed: int):
         """Open the release and check each of its 77 files, against each other.
 
-        That they hold all 2468 objects is not checked here: the archive's checksum tells it, before it is
-        unpacked.
+        The number of objects is not checked: the archive's checksum is, before it is unpacked.
 
         Args:
-            directory: the unpacked modelnet40_c.zip.
-            classes: of ModelNet40's.
-            evaluation_objects, seed: see `sampling.assign_roles`; there are no encoder objects.
+            settings: see `ModelNet40CSettings`.
+            seed: not used.
 
         Raises:
             InputError: the directory is missing; or files are missing, unreadable or of the wrong shape or
                 type: all of them are listed.
         """
-        if not directory or not Path(directory).is_dir():
-            raise InputError(f"clouds.directory: '{directory}' is not a directory; unpack {ORIGIN} there.")
-        self.directory = Path(directory)
-        self.classes = tuple(sorted(classes))
+        self.directory = Path(settings.directory)
+        self.classes = class_names(settings)
+        if not self.directory.is_dir():
+            raise InputError(
+                f"clouds.directory: '{settings.directory}' is not a directory; unpack {ORIGIN} there."
+            )
         self._problems: list[str] = []
         labels = self._open_labels()
-        self._arrays = {variant: self._open_clouds(variant, len(labels)) for variant in RELEASED}
+        self._arrays = {level: self._open_clouds(level, len(labels)) for level in RELEASED}
         if self._problems:
             raise InputError(
-                f"{directory}: {len(self._problems)} of the release's {len(RELEASED) + 1} files are not what "
-                f"they should be; fetch them again from {ORIGIN}:\n  " + "\n  ".join(self._problems)
+                f"{self.directory}: {len(self._problems)} of the release's {len(RELEASED) + 1} files are not "
+                f"what they should be; fetch them again from {ORIGIN}:\n  " + "\n  ".join(self._problems)
             )
-        rows = {name: np.flatnonzero(labels == MODELNET40_CLASSES.index(name)) for name in self.classes}
-        names = {name: [f"{row:04d}" for row in rows[name]] for name in self.classes}
-        self._objects = assign_roles(names, evaluation_objects, 0, seed)
+        self._rows = {name: np.flatnonzero(labels == MODELNET40_CLASSES.index(name)) for name in self.classes}
 
     def __str__(self) -> str:
         return str(self.directory)
 
-    def objects(self) -> pd.DataFrame:
-        return self._objects.copy()
+    @classmethod
+    def list_classes(cls, settings: ModelNet40CSettings) -> Sequence[str]:
+        return MODELNET40_CLASSES
 
-    def load(self, class_name: str, object_names: Sequence[str]) -> list[tuple[np.ndarray, None]]:
-        return [(cloud, None) for cloud in self.released(class_name, object_names, CLEAN)]
+    @classmethod
+    def input_files(cls, settings: ModelNet40CSettings, class_name: str | None = None) -> list[str]:
+        return [settings.directory]
 
-    def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
-        if variant.corruption == GENERATED:
-            return None
-        rows = [int(name) for name in object_names]
-        clouds = self._arrays[variant][rows].astype(np.float32)
+    def objects(self) -> Objects:
+        return {TEST: {name: [f"{row:04d}" for row in rows] for name, rows in self._rows.items()}}
+
+    def load(self, class_name: str, object_name: str) -> Cloud:
+        return Cloud(self._read([object_name], CLEAN)[0])
+
+    def released(
+        self, class_name: str, object_names: Sequence[str], level: CorruptionLevel
+    ) -> Float[np.ndarray, "n N 3"] | None:
+        return None if level.corruption == GENERATED else self._read(object_names, level)
+
+    def _read(self, object_names: Sequence[str], level: CorruptionLevel) -> Float[np.ndarray, "n N 3"]:
+        array = self._arrays[level]
+        assert array is not None  # else the constructor has raised
+        clouds = array[[int(name) for name in object_names]].astype(np.float32)
         for name, cloud in zip(object_names, clouds, strict=True):
-            validate_points(cloud, f"{self.directory}/data_{variant}.npy row {name}")
+            validate_points(cloud, f"{self.directory}/data_{level}.npy row {name}")
         return clouds
 
-    def _open_labels(self) -> np.ndarray:
-        """The class of each row, (n,) integers; empty if label.npy is unusable."""
+    def _open_labels(self) -> Int[np.ndarray, " n"]:
+        """Return the class of each row; empty if label.npy is unusable."""
         labels = self._open("label.npy")
         if labels is None:
             return np.empty(0, int)
@@ -105,18 +143,18 @@ class ModelNet40C:
             self._problems.append(f"label.npy: has labels beyond 0 to {len(MODELNET40_CLASSES) - 1}")
         return np.asarray(labels).ravel()
 
-    def _open_clouds(self, variant: Variant, count: int) -> np.ndarray | None:
-        """The clouds of a variant; `count` is the number of labels, 0 if it is not known."""
-        name = f"data_{variant}.npy"
+    def _open_clouds(self, level: CorruptionLevel, count: int) -> Num[np.ndarray, "..."] | None:
+        """Open the clouds at a level; `count` is the number of labels, 0 if it is not known."""
+        name = f"data_{level}.npy"
         clouds = self._open(name)
         if clouds is not None:
-            wanted = (count or len(clouds), points_per_cloud(variant), 3)
-            if clouds.shape != wanted or clouds.dtype not in (np.float32, np.float64):
-                self._problems.append(f"{name}: {clouds.dtype} {clouds.shape}, not floats {wanted}")
+            expected = (count or len(clouds), points_per_cloud(level), 3)
+            if clouds.shape != expected or clouds.dtype not in (np.float32, np.float64):
+                self._problems.append(f"{name}: {clouds.dtype} {clouds.shape}, not floats {expected}")
         return clouds
 
-    def _open(self, name: str) -> np.ndarray | None:
-        """A file's array, memory-mapped; None if it has none, with a note in `_problems`."""
+    def _open(self, name: str) -> Num[np.ndarray, "..."] | None:
+        """Memory-map the array of a file; None if there is none, with a note in `_problems`."""
         try:
             array = np.lib.format.open_memmap(self.directory / name, mode="r")
         except FileNotFoundError:

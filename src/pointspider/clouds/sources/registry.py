@@ -1,85 +1,62 @@
-"""Where clouds come from: one interface over shapes, a user's folder, ModelNet40-C and ModelNet40."""
+"""The registered sources of clouds, and how one is opened."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
-import pandas as pd
+from pydantic import ValidationError
 
-from pointspider.clouds.names import Variant, class_names
+from pointspider.clouds.sources.base import Source, SourceSettings
 from pointspider.core.errors import InputError
+from pointspider.core.registry import Registry
 
-if TYPE_CHECKING:
-    import trimesh
-
-
-class Source(Protocol):
-    """Named objects of named classes, each with points and perhaps a mesh.
-
-    `str(source)` names it in error messages.
-    """
-
-    classes: tuple[str, ...]  # sorted
-
-    def objects(self) -> pd.DataFrame:
-        """Every object that is used: class, object (unique in its class), role (evaluation or encoders)."""
-
-    def load(
-        self, class_name: str, object_names: Sequence[str]
-    ) -> "list[tuple[np.ndarray, trimesh.Trimesh | None]]":
-        """The clean pool (P, 3) float32, P >= 1, of each object, and its surface if it has one.
-
-        Pools are mean-centred with maximum radius 1. Points and surface are y up.
-        """
-
-    def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
-        """(n, N, 3) float32 if the source itself holds the variant, else None: it is to be generated."""
+#: {value of `clouds.source`: the class}.
+SOURCES: Registry[type[Source]] = Registry("pointspider.clouds.sources", "source")
 
 
-def open_source(settings: dict, seed: int) -> Source:
-    """Open the source that `clouds.source` names.
+def parse_settings(values: Mapping[str, Any]) -> SourceSettings:
+    """Return the typed settings of the source that `values["source"]` names; other keys are ignored.
 
     Args:
-        settings: section `clouds` of the resolved parameters.
-        seed: `seeds.objects`.
+        values: section `clouds` of the parameters.
+
+    Raises:
+        InputError: no such source, or a value that it does not accept.
+    """
+    model = SOURCES.find(values["source"], "clouds.source").Settings
+    try:
+        return model.model_validate({key: values[key] for key in model.model_fields if key in values})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = str(first["loc"][0])
+        described = model.model_fields[key].description
+        raise InputError(f"clouds.{key}: {first['input']!r}: {first['msg']} ({described}).") from error
+
+
+def open_source(settings: SourceSettings, seed: int) -> Source:
+    """Open the source that `settings.source` names.
+
+    Args:
+        settings: an instance of the source's `Settings`, or of a subclass.
+        seed: of the source's random draws.
 
     Raises:
         InputError: the source is missing something or cannot be read.
     """
-    classes = tuple(class_names(settings))
-    evaluation, encoders = settings["evaluation_objects"], settings["encoder_objects"]
-    # Only the module of the chosen source is imported: each has its own heavy dependencies.
-    match settings["source"]:
-        case "procedural":
-            from pointspider.clouds.sources.procedural.source import ProceduralSource
+    return SOURCES.find(settings.source, "clouds.source")(settings, seed)
 
-            if evaluation is None:
-                raise InputError("clouds.evaluation_objects: null, but shapes have no end; give a number.")
-            return ProceduralSource(seed, evaluation, encoders, classes)
-        case "folder":
-            from pointspider.clouds.sources.folder import FolderSource
 
-            return FolderSource(settings["directory"], classes, evaluation, encoders, seed)
-        case "modelnet40c":
-            from pointspider.clouds.sources.modelnet40c import CLEAN_POINTS, ModelNet40C
+def class_names(settings: SourceSettings) -> tuple[str, ...]:
+    """Return the classes to use, sorted: those that `settings.classes` names, or all of the source.
 
-            if encoders:
-                raise InputError(
-                    f"clouds.encoder_objects: {encoders}, but ModelNet40-C holds the test split only; set it "
-                    "to 0 and give published encoders, or take `clouds.source: generate`."
-                )
-            if settings["points"] != CLEAN_POINTS:
-                raise InputError(
-                    f"clouds.points: {settings['points']}, but ModelNet40-C was made of clouds of "
-                    f"{CLEAN_POINTS} points; set it to {CLEAN_POINTS}."
-                )
-            return ModelNet40C(settings["directory"], classes, evaluation, seed)
-        case "generate":
-            from pointspider.clouds.corruptions.modelnet40c import NEEDS_MESH
-            from pointspider.clouds.sources.modelnet40 import ModelNet40
-
-            meshes = not set(NEEDS_MESH).isdisjoint(settings["corruptions"])
-            return ModelNet40(settings["directory"], classes, evaluation, encoders, meshes, seed)
-    raise InputError(
-        f"clouds.source: '{settings['source']}'; choose procedural, folder, modelnet40c or generate."
-    )
+    Raises:
+        InputError: the source has no classes, or not a named one.
+    """
+    known = SOURCES.find(settings.source, "clouds.source").list_classes(settings)
+    if settings.classes == "all":
+        return tuple(known)
+    unknown = sorted(set(settings.classes) - set(known))
+    if unknown:
+        raise InputError(
+            f"clouds.classes: {', '.join(unknown)} not in the source; it has {', '.join(known)}."
+        )
+    return tuple(sorted(settings.classes))

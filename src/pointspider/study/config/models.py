@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from pointspider.clouds.corruptions.modelnet40c import NAMES as CORRUPTIONS
+from pointspider.clouds.corruptions.registry import CORRUPTIONS
 from pointspider.encoders.points.registry import list_point_encoders
 
 T = TypeVar("T")
@@ -67,6 +67,8 @@ def _tag(key: str) -> Callable[[Any], str]:
 
 
 NOT_TRAIN = Field(json_schema_extra={"not": {"const": "train"}})
+#: Corruptions whose names can be parts of file names, not "<benchmark>/<name>".
+STUDIED = [name for name in CORRUPTIONS if "/" not in name]
 Seed = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
@@ -99,7 +101,7 @@ class Seeds(Section):
 class _Clouds(Section):
     points: Count
     """points per clean cloud"""
-    corruptions: Annotated[list[Annotated[str, *_one_of(CORRUPTIONS)]], *_list()]
+    corruptions: Annotated[list[Annotated[str, *_one_of(STUDIED)]], *_list()]
     """names of ModelNet40-C's corruptions"""
     severities: Annotated[list[Annotated[int, Field(ge=1, le=5)]], *_list()]
     """severities, 1 (weak) to 5 (strong)"""

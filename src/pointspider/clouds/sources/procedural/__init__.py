@@ -1,0 +1,5 @@
+"""The procedural source: parametric shapes that need no download."""
+
+from pointspider.clouds.sources.procedural.source import ProceduralSource
+
+__all__ = ["ProceduralSource"]

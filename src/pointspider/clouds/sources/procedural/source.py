@@ -1,98 +1,89 @@
-"""The embedded source: forty parametric shapes named as ModelNet40's classes, every object drawn at random.
+"""The embedded source: forty parametric shapes named as ModelNet40's classes, every object random.
 
-It needs no download. Its meshes exist, so that occlusion and lidar can be ray-cast.
+It needs no download. Its objects have meshes, so that occlusion and lidar can be ray-cast.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
-import trimesh
+from pydantic import Field
 
-from pointspider.clouds.names import MODELNET40_CLASSES, Variant
-from pointspider.clouds.sources.procedural.recipes import RECIPES
-from pointspider.clouds.sources.procedural.shapes import flatten, turned
-from pointspider.core.errors import InputError
+from pointspider.clouds.cloud import Cloud, Mesh
+from pointspider.clouds.names import MODELNET40_CLASSES
+from pointspider.clouds.sources.base import TEST, TRAIN, Objects, Source, SourceSettings
+from pointspider.clouds.sources.registry import SOURCES, class_names
 from pointspider.core.seeding import generator
 
-#: Points in an object's pool: as many as ModelNet40's HDF5 holds per object, twice what a cloud takes.
+if TYPE_CHECKING:
+    import trimesh
+
+#: Points of a cloud: as many as ModelNet40's HDF5 files have per object.
 POOL = 2048
 #: Degrees by which an object may be turned about y from its class's orientation, to either side.
 YAW = 8.0
 
 
-def build_mesh(class_name: str, rng: np.random.Generator) -> trimesh.Trimesh:
-    """A random object of a class: its parts in one mesh, y up, front towards -z, at any place and scale."""
+class ProceduralSettings(SourceSettings):
+    """Parameters of the procedural source."""
+
+    source: Literal["procedural"] = "procedural"
+    directory: None = Field(default=None, description="null: the source reads no files")
+    evaluation_objects: int = Field(
+        ge=1, description="objects per class that are aligned and evaluated; the source has no end"
+    )
+    encoder_objects: int = Field(default=0, ge=0, description="other objects per class, to train encoders")
+
+
+def build_mesh(class_name: str, rng: np.random.Generator) -> "trimesh.Trimesh":
+    """Build a random object of a class: its parts in one mesh, y up, front towards -z."""
+    import trimesh
+
+    from pointspider.clouds.sources.procedural.recipes import RECIPES
+    from pointspider.clouds.sources.procedural.shapes import flatten, turned
+
     parts = turned(RECIPES[class_name](rng), "y", rng.uniform(-YAW, YAW))
     return trimesh.util.concatenate(list(flatten(parts)))
 
 
-class ProceduralSource:
-    """Objects of the recipes, each a function of (seed, class, object name) alone.
+@SOURCES.register("procedural")
+class ProceduralSource(Source):
+    """Objects of the recipes, named by number; each is a function of (seed, class, object name) alone.
 
-    So growing the numbers of objects, or choosing other classes, never changes an object.
-
-    Attributes:
-        classes: the chosen classes, sorted.
+    More objects or other classes therefore never change an object. Split "test" has the evaluation objects,
+    "train" the encoder objects.
     """
 
-    def __init__(
-        self, seed: int, evaluation_objects: int, encoder_objects: int, classes: str | Sequence[str] = "all"
-    ):
-        """Choose how many objects there are of which classes.
+    Settings = ProceduralSettings
+
+    def __init__(self, settings: ProceduralSettings, seed: int):
+        """Open the source.
 
         Args:
-            seed: the seed of proportions and surface points (params: seeds.objects).
-            evaluation_objects: objects per class that are aligned and evaluated, at least 1.
-            encoder_objects: further objects per class for training the encoders, at least 0.
-            classes: "all" or names of MODELNET40_CLASSES.
-
-        Raises:
-            InputError: an unknown class, or too few objects.
+            settings: see `ProceduralSettings`.
+            seed: of proportions and surface points (params: seeds.objects).
         """
-        chosen = MODELNET40_CLASSES if classes == "all" else classes
-        if unknown := sorted(set(chosen) - set(MODELNET40_CLASSES)):
-            raise InputError(
-                f"clouds.classes: {unknown} are not classes of the procedural source. "
-                f"Use all, or a list of {', '.join(MODELNET40_CLASSES)}."
-            )
-        if not chosen:
-            raise InputError("clouds.classes: names no class. Use all, or a list of classes.")
-        if evaluation_objects < 1:
-            raise InputError(f"clouds.evaluation_objects: is {evaluation_objects}; give at least 1.")
-        if encoder_objects < 0:
-            raise InputError(f"clouds.encoder_objects: is {encoder_objects}; give 0 or more.")
-        self.classes = tuple(sorted(set(chosen)))
+        self.classes = class_names(settings)
         self._seed = seed
-        self._roles = ["evaluation"] * evaluation_objects + ["encoders"] * encoder_objects
+        names = [f"{n:04d}" for n in range(settings.evaluation_objects + settings.encoder_objects)]
+        self._splits = {
+            TEST: names[: settings.evaluation_objects],
+            TRAIN: names[settings.evaluation_objects :],
+        }
 
     def __str__(self) -> str:
         return "the procedural source"
 
-    def objects(self) -> pd.DataFrame:
-        """One row per object: class, object ("0000" and up), role (evaluation first, then encoders)."""
-        rows = [
-            (class_name, f"{number:04d}", role)
-            for class_name in self.classes
-            for number, role in enumerate(self._roles)
-        ]
-        return pd.DataFrame(rows, columns=["class", "object", "role"])
+    @classmethod
+    def list_classes(cls, settings: ProceduralSettings) -> Sequence[str]:
+        return MODELNET40_CLASSES
 
-    def load(
-        self, class_name: str, object_names: Sequence[str]
-    ) -> list[tuple[np.ndarray, trimesh.Trimesh | None]]:
-        """Per object its mesh, and POOL independent points drawn evenly over its area, in the same frame."""
-        return [self._build(class_name, name) for name in object_names]
+    def objects(self) -> Objects:
+        return {split: dict.fromkeys(self.classes, names) for split, names in self._splits.items()}
 
-    def released(self, class_name: str, object_names: Sequence[str], variant: Variant) -> np.ndarray | None:
-        """None: every corruption is generated."""
-        return None
-
-    def _build(self, class_name: str, name: str) -> tuple[np.ndarray, trimesh.Trimesh]:
-        mesh = build_mesh(class_name, generator(self._seed, class_name, name, "mesh"))
-        surface = generator(self._seed, class_name, name, "surface")
-        points, _ = trimesh.sample.sample_surface(mesh, POOL, seed=surface)
-        centre = points.mean(axis=0)
-        radius = np.linalg.norm(points - centre, axis=1).max()
-        mesh.vertices = (mesh.vertices - centre) / radius
-        return np.float32((points - centre) / radius), mesh
+    def load(self, class_name: str, object_name: str) -> Cloud:
+        """Return POOL points, uniform over the object's area, and its mesh."""
+        built = build_mesh(class_name, generator(self._seed, class_name, object_name, "mesh"))
+        mesh = Mesh(np.asarray(built.vertices), np.asarray(built.faces))
+        points = mesh.sample(POOL, generator(self._seed, class_name, object_name, "surface"))
+        return Cloud(points, mesh).normalize(f"{class_name}/{object_name}")

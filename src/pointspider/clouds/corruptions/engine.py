@@ -1,0 +1,149 @@
+"""Corrupting clouds: many at once, or one.
+
+Every object has its own random stream, named by (object, corruption, severity): a cloud is the same byte for
+byte alone, in a batch, in any order and in any process.
+"""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Float32, Int64
+
+from pointspider.clouds.cloud import Cloud, Mesh
+from pointspider.clouds.corruptions.batches import Traced, identity, normalize, sample
+from pointspider.clouds.corruptions.registry import CORRUPTIONS, find_level, needing_mesh
+from pointspider.clouds.names import CLEAN, CorruptionLevel
+from pointspider.core.errors import InputError
+from pointspider.core.seeding import generator
+
+#: Clouds that are corrupted together: as many as fit a core's cache.
+BATCH = 16
+
+
+def corrupt_clouds(
+    level: CorruptionLevel,
+    pools: Sequence[Float[np.ndarray, "_ 3"]],
+    meshes: Sequence[Mesh | None],
+    keys: Sequence[str],
+    seed: int,
+    points: int = 1024,
+) -> Float32[np.ndarray, "B M 3"]:
+    """Corrupt B objects at one level.
+
+    A corruption starts from `points` points that `sample` draws from the object's pool (density_inc: twice as
+    many); occlusion and lidar sample the object's mesh instead.
+
+    Args:
+        level: what to do; CLEAN gives the drawn points themselves.
+        pools: at least one point each; the sizes may differ. Within [-1, 1]^3 (maximum radius 1).
+        meshes: in the frame of the points; used only by occlusion and lidar.
+        keys: names, "<class>/<object>"; with `seed` they determine every draw.
+        seed: `seeds.corruptions`.
+        points: points per clean cloud.
+
+    Returns:
+        The clouds; M depends on the level.
+
+    Raises:
+        InputError: no such corruption or severity; a mesh is needed and missing, or a camera sees none of it.
+    """
+    if level != CLEAN and find_level(level)[0].needs_mesh:
+        missing = [key for key, mesh in zip(keys, meshes, strict=True) if mesh is None]
+        if missing:
+            raise InputError(
+                f"{missing[0]} (and {len(missing) - 1} more) has points but no mesh, which {level} needs: "
+                f"give meshes (.off), or remove {' and '.join(needing_mesh())} from clouds.corruptions."
+            )
+    batches = [slice(start, start + BATCH) for start in range(0, len(keys), BATCH)]
+    parts = [_corrupt(level, pools[b], meshes[b], keys[b], seed, points, True).clouds for b in batches]
+    return np.ascontiguousarray(np.concatenate(parts).transpose(0, 2, 1))
+
+
+def corrupt(
+    points: Float[np.ndarray, "N 3"],
+    name: str,
+    severity: int = 1,
+    seed: int = 0,
+    *,
+    mesh: Mesh | None = None,
+    key: str = "",
+    frame: Literal["normalize", "keep"] = "normalize",
+) -> tuple[Float[np.ndarray, "M 3"], Int64[np.ndarray, " M"]]:
+    """Corrupt one cloud.
+
+    The cloud is first centred on its mean and scaled to maximum radius 1, for which the constants are stated.
+
+    Args:
+        points: in any frame; y up for the corruptions that depend on it.
+        name: of a corruption: "uniform", "pointcloud-c/jitter"; without the benchmark where it is unique.
+        severity: 1 (weak) to 5 (strong).
+        seed: of the random draws.
+        mesh: the surface in the frame of the points, for occlusion and lidar.
+        key: name of the cloud; clouds of different names have different draws.
+        frame: "normalize": return what the benchmark defines, in the unit sphere or cube | "keep": transform
+            back to the frame of the input, without the benchmark's own final scaling.
+
+    Returns:
+        The points, and of each the index of the point that it was; -1 for an added point.
+
+    Raises:
+        InputError: no such corruption or severity, unusable points, or a mesh is missing.
+    """
+    level = CorruptionLevel(full_name(name), severity)
+    corruption, _ = find_level(level)
+    if corruption.needs_mesh and mesh is None:
+        raise InputError(f"{level} needs a mesh; give one.")
+    clean = Cloud(points, mesh).normalize("points")
+    traced = _corrupt(level, [clean.points], [clean.mesh], [key], seed, len(points), frame == "normalize")
+    corrupted, origin = traced.clouds[0].T, traced.origin[0]
+    if frame == "keep":
+        centre = points.astype(np.float64).mean(axis=0)
+        radius = np.linalg.norm(points.astype(np.float64) - centre, axis=1).max()
+        corrupted = corrupted.astype(np.float64) * radius + centre
+    return np.ascontiguousarray(corrupted, dtype=points.dtype), origin
+
+
+def full_name(name: str) -> str:
+    """Complete the name of a corruption with its benchmark: "jitter" is "pointcloud-c/jitter".
+
+    Raises:
+        InputError: no corruption, or several, have the name.
+    """
+    if name in CORRUPTIONS:
+        return name
+    found = [known for known in CORRUPTIONS if known.endswith(f"/{name}")]
+    if len(found) > 1:
+        raise InputError(f"'{name}' may be {' or '.join(found)}; give the full name.")
+    return found[0] if found else name
+
+
+def _corrupt(
+    level: CorruptionLevel,
+    pools: Sequence[Float[np.ndarray, "_ 3"]],
+    meshes: Sequence[Mesh | None],
+    keys: Sequence[str],
+    seed: int,
+    points: int,
+    normalizes: bool,
+) -> Traced:
+    """Corrupt one batch."""
+    streams = [generator(seed, key, *level) for key in keys]
+    if level == CLEAN:
+        return sample(pools, streams, points)
+    corruption, constant = find_level(level)
+    if corruption.needs_mesh:
+        seen = []
+        for mesh, rng, key in zip(meshes, streams, keys, strict=True):
+            try:
+                seen.append(corruption.apply(mesh, rng, constant, points).T.astype(np.float32))
+            except InputError as error:
+                raise InputError(f"{key}: {error}") from error
+        clouds = np.stack(seen)
+        origin = np.full((len(clouds), clouds.shape[2]), -1)
+    else:
+        drawn = sample(pools, streams, corruption.pool * points)
+        result = corruption.apply(drawn.clouds, streams, constant)
+        clouds, index = result if isinstance(result, Traced) else (result, identity(result))
+        origin = np.where(index < 0, -1, np.take_along_axis(drawn.origin, np.maximum(index, 0), axis=1))
+    return Traced(normalize(clouds) if corruption.normalizes and normalizes else clouds, origin)
