@@ -56,7 +56,7 @@ def test_bad_input_ends_with_one_line(project_path, tmp_path):
     np.save(path, np.full((10, 3), np.inf))
     with pytest.raises(SystemExit, match=r"^pointspider: .*broken\.npy: 10 of 10 points have NaN or inf"):
         main(["--project", str(project_path), "search", str(path)])
-    with pytest.raises(SystemExit, match=r"^pointspider: .*cloud\.txt: clouds are \.npy, \.ply"):
+    with pytest.raises(SystemExit, match=r"^pointspider: .*cloud\.txt: cannot be read \(No such file"):
         main(["--project", str(project_path), "search", str(tmp_path / "cloud.txt")])
 
 
@@ -154,7 +154,7 @@ def test_a_cloud_that_cannot_be_rendered_ends_with_one_line_and_no_picture(tmp_p
     ("names", "picture", "message"),
     [
         (["a.npy"], "a.jpg", "pictures are PNG; name it"),
-        ([], "out", "has no clouds; they are .npy"),
+        ([], "out", "has no clouds; they are .h5"),
         (["a.npy", "a.ply"], "out", "differ in nothing but their extension"),
     ],
 )
