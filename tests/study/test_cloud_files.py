@@ -1,14 +1,12 @@
-"""Gathering clouds, renders, embeddings and curves from files; and which files a script depends on."""
+"""Reading clouds, renders, embeddings and curves from files."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 
 from pointspider.core.errors import InputError
 from pointspider.core.files import Group, write_csv, write_hdf5, write_png
 from pointspider.study.cloud_files import gather_clouds, manifest_ids, read_clouds
-from pointspider.study.code_digest import imported_files
 from pointspider.study.embeddings import read_split, write_embeddings
 from pointspider.study.evaluate.alignment import read_curves
 from pointspider.study.renders import read_renders
@@ -21,10 +19,10 @@ def classes(tmp_path):
     clouds = {}
     for name, groups in (("chair", {"original": (3, 8), "cutout_1": (1, 5)}), ("cone", {"original": (2, 8)})):
         stored = []
-        for variant, (count, points) in groups.items():
-            ids = np.array([f"{name}/{variant}/{index}" for index in range(count)])
+        for level, (count, points) in groups.items():
+            ids = np.array([f"{name}/{level}/{index}" for index in range(count)])
             values = rng.normal(size=(count, points, 3)).astype(np.float32)
-            stored.append((variant, Group({"cloud_id": ids, "points": values}, {})))
+            stored.append((level, Group({"cloud_id": ids, "points": values}, {})))
             clouds |= dict(zip(ids.tolist(), values, strict=True))
         write_hdf5(tmp_path / f"{name}.h5", stored)
     return [tmp_path / "chair.h5", tmp_path / "cone.h5"], clouds
@@ -46,9 +44,7 @@ def test_clouds_that_cannot_be_gathered_are_named(classes):
 
 def test_only_the_wanted_clouds_are_kept(classes):
     found = read_clouds(classes[0][0], {"chair/original/2"})
-    assert {variant: ids.tolist() for variant, (ids, _) in found.items()} == {
-        "original": ["chair/original/2"]
-    }
+    assert {level: ids.tolist() for level, (ids, _) in found.items()} == {"original": ["chair/original/2"]}
     assert len(read_clouds(classes[0][0])) == 2
 
 
@@ -103,27 +99,3 @@ def test_curves_of_all_seeds_are_read_and_a_training_without_epochs_has_none(tmp
         InputError, match=rf"test_l1\.tsv.*Delete the directory {tmp_path}/layer and run again"
     ):
         read_curves([tmp_path / "layer"])
-
-
-def test_a_script_depends_on_what_it_imports_and_on_what_that_imports(tmp_path):
-    files = {
-        "pointspider/__init__.py": "",
-        "pointspider/a.py": "from pointspider.sub import b\n",
-        "pointspider/sub/__init__.py": "",
-        "pointspider/sub/b.py": "def late():\n    from pointspider.sub.c import value\n",
-        "pointspider/sub/c.py": "import numpy\nvalue = 1\n",
-        "pointspider/other.py": "",
-        "script.py": "import json\nfrom pointspider.a import b\n",
-    }
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    found = {str(path.relative_to(tmp_path)) for path in imported_files(tmp_path / "script.py", tmp_path)}
-    assert found == set(files) - {"script.py", "pointspider/other.py"}
-
-
-def test_rendering_depends_on_neither_corruptions_nor_encoders():
-    found = imported_files(ROOT / "workflow/scripts/render_class.py", ROOT / "src")
-    names = {path.stem for path in found}
-    assert {"renderer", "mask", "scene", "files"} <= names
-    assert not names & {"corruptions", "procedural", "reference", "pointnet", "clip"}

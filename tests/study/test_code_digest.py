@@ -1,5 +1,7 @@
 """The digest of the code that a script runs."""
 
+from pathlib import Path
+
 import pytest
 
 from pointspider.study.code_digest import code_digest, imported_files, registered_module
@@ -92,3 +94,10 @@ def test_the_module_that_registers_a_name_is_found(write):
     assert registered_module(source, "pointspider.kinds", "two") == "pointspider.kinds.two"
     with pytest.raises(ValueError, match=r"0 modules of pointspider\.kinds register 'three'"):
         registered_module(source, "pointspider.kinds", "three")
+
+
+def test_rendering_depends_on_neither_corruptions_nor_encoders():
+    root = Path(__file__).parents[2]
+    names = {path.stem for path in imported_files(root / "workflow/scripts/render_class.py", root / "src")}
+    assert {"renderer", "mask", "scene", "files"} <= names
+    assert not names & {"corruptions", "modelnet40c", "procedural", "reference", "pointnet", "clip"}
