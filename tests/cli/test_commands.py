@@ -1,4 +1,4 @@
-"""The command line: rendering; search and de-duplication on a finished run."""
+"""Search and de-duplication on a finished run."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from conftest import ROOT
 from pointspider.cli.collection import open_collection
 from pointspider.cli.main import main
 from pointspider.core.errors import InputError
-from pointspider.core.files import read_png, write_hdf5, write_json
+from pointspider.core.files import write_hdf5, write_json
 from pointspider.study.cloud_files import read_clouds
 from pointspider.study.config import load
 
@@ -112,55 +112,3 @@ def test_a_preset_of_ones_own_is_searched_where_it_was_written(project_path, tmp
     (tmp_path / "mine.yaml").write_text("preset: paper\n")
     with pytest.raises(SystemExit, match=r"results/paper: holds no embeddings"):
         main(["--project", str(project_path), "--configfile", str(tmp_path / "mine.yaml"), "duplicates"])
-
-
-# The command that renders runs in a process of its own: a process can activate one Mitsuba variant only.
-def render(*arguments):
-    command = [
-        sys.executable,
-        "-c",
-        "from pointspider.cli.main import main; main()",
-        "render",
-        *map(str, arguments),
-    ]
-    return subprocess.run(command, capture_output=True, text=True)
-
-
-def test_a_directory_of_clouds_is_rendered(tmp_path):
-    cloud = np.random.default_rng(0).normal(size=(50, 3))
-    (tmp_path / "clouds/cups").mkdir(parents=True)
-    np.save(tmp_path / "clouds/a.npy", cloud)
-    np.save(tmp_path / "clouds/cups/b.npy", cloud * [1, 2, 1])
-    child = render(tmp_path / "clouds", tmp_path / "out", "--quality", "clip", "--resolution", "16")
-    assert child.returncode == 0, child.stderr
-    pictures = {
-        path.relative_to(tmp_path / "out").as_posix(): read_png(path)
-        for path in tmp_path.glob("out/**/*.png")
-    }
-    assert sorted(pictures) == ["a.png", "cups/b.png"]
-    assert {picture.shape for picture in pictures.values()} == {(16, 16, 3)}
-    assert (pictures["a.png"] != pictures["cups/b.png"]).any()
-
-
-def test_a_cloud_that_cannot_be_rendered_ends_with_one_line_and_no_picture(tmp_path):
-    np.save(tmp_path / "flat.npy", np.ones((5, 3)))
-    child = render(tmp_path / "flat.npy", tmp_path / "flat.png", "--resolution", "16")
-    assert child.returncode == 1
-    assert "flat.npy: all of its 5 points coincide" in child.stderr
-    assert not (tmp_path / "flat.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("names", "picture", "message"),
-    [
-        (["a.npy"], "a.jpg", "pictures are PNG; name it"),
-        ([], "out", "has no clouds; they are .h5"),
-        (["a.npy", "a.ply"], "out", "differ in nothing but their extension"),
-    ],
-)
-def test_what_is_to_be_rendered_is_checked_first(tmp_path, names, picture, message):
-    for name in names:
-        (tmp_path / name).touch()
-    cloud = tmp_path / names[0] if picture.endswith("jpg") else tmp_path
-    with pytest.raises(SystemExit, match=message):
-        main(["render", str(cloud), str(tmp_path / picture)])

@@ -71,12 +71,12 @@ def test_shadows_are_the_path_tracers(variant, torus, camera):
 
 
 def test_over_white_layers_are_the_papers_look(variant, torus):
-    for settings, least in ((replace(CLIP, resolution=96), 40), (RenderSettings(96, "reference"), 35)):
+    for settings, least in ((replace(CLIP, resolution=96), 40), (RenderSettings(96, "reference"), 34)):
         expected = Renderer(settings).draw(place(torus()))
         for layers in (replace(settings, layers=True), replace(settings, floor="shadow")):
             psnr, error = similarity(Renderer(layers).draw(place(torus())), expected)
             assert psnr > least
-            assert error < 0.7
+            assert error < 1.2
 
 
 def test_scalar_variants_cover_cells_as_llvm_does(variant, torus):

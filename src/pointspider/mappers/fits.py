@@ -32,7 +32,7 @@ BLOCK_BYTES = 2**26
 
 def fit_baselines(
     x: Float[np.ndarray, "N X"],
-    y: Float[np.ndarray, "_ Y"],
+    y: Float[np.ndarray, "N Y"],
     groups: Shaped[np.ndarray, " N"],
     lambdas: Sequence[float],
     folds: int,
@@ -92,7 +92,7 @@ class Centred:
         y: minus its mean.
     """
 
-    basis: Float64[np.ndarray, "N K1"]
+    basis: Float64[np.ndarray, "N K+1"]
     singular: Float64[np.ndarray, " K"]
     right: Float64[np.ndarray, "K X"]
     x_mean: Float64[np.ndarray, " X"]
@@ -194,7 +194,7 @@ def cross_validated_l1(
     ranks: Sequence[int],
     folds: int,
     seed: int,
-) -> Float64[np.ndarray, "lambdas ranks1"]:
+) -> Float64[np.ndarray, "lambdas ranks+1"]:
     """Cross-validate `reduced_rank` with every λ and rank, and `ridge` with every λ.
 
     The measure is L1, as in the table, although the fits are least squares.

@@ -13,7 +13,7 @@ from pointspider.render.colours import Rgb, map_colours
 INK, PAPER = (0, 0, 0, 255), (255, 255, 255, 255)
 CAPTION = 0.06  # font size of captions, as a share of a picture's side
 SMALLEST_FONT = 9  # pixels
-BAR, TICKS = 0.04, 0.2  # widths of a colour bar and of its numbers, as shares of a picture's side
+BAR = 0.04  # width of a colour bar, as a share of a picture's side
 
 
 def grid(
@@ -64,9 +64,13 @@ def add_color_bar(
     limits: tuple[float, float],
     background: Rgb | None = (1.0, 1.0, 1.0),
 ) -> UInt8[np.ndarray, "H W2 4"]:
-    """Put a colormap with the numbers at its ends and in its middle to the right of a picture."""
+    """Put a colormap with the numbers at its ends and in its middle to the right of a picture or a grid."""
     height, width = picture.shape[:2]
-    bar, ticks = max(4, int(BAR * width)), int(TICKS * width)
+    font = _font(min(height, width))
+    low, high = limits
+    texts = [f"{low + share * (high - low):.4g}" for share in (0, 0.5, 1)]
+    bar = max(4, int(BAR * min(height, width)))
+    ticks = int(max(font.getlength(text) for text in texts)) + bar
     result = Image.new("RGBA", (width + bar + ticks, height), _fill(background))
     result.paste(Image.fromarray(picture), (0, 0))
     top, bottom = height // 8, height - height // 8
@@ -74,11 +78,9 @@ def add_color_bar(
     strip = np.full((bottom - top, bar, 4), 255, np.uint8)
     strip[..., :3] = (colours * 255 + 0.5).astype(np.uint8)[:, None]
     result.paste(Image.fromarray(strip), (width, top))
-    pen, font = ImageDraw.Draw(result), _font(width)
-    low, high = limits
-    for share in (0, 0.5, 1):
+    pen = ImageDraw.Draw(result)
+    for share, text in zip((0, 0.5, 1), texts, strict=True):
         place = (width + bar + bar // 3, bottom - share * (bottom - top))
-        text = f"{low + share * (high - low):.4g}"
         pen.text(place, text, fill=_ink(background), font=font, anchor="lm")
     return np.asarray(result)
 
