@@ -41,7 +41,7 @@ rule evaluate_mappers:
         runtime=1440 if PARAMS.alignment.clouds == "all" else 240,
     params:
         column=lambda wildcards: SPLITS[wildcards.split],
-        unit=independent_unit,
+        unit=lambda wildcards: UNITS[wildcards.split],
         layer=PARAMS.alignment.image_embedding.layer,
         style=PARAMS.zero_shot.class_names,
         top=PARAMS.zero_shot.top,

@@ -19,7 +19,7 @@ shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))}; ")
 
 from pointspider.clouds.sources.registry import SOURCES, class_names, parse_settings
 from pointspider.core.errors import InputError
-from pointspider.study.code_digest import code_digest, registered_module
+from pointspider.study.code_digest import code_digest, registered_modules
 from pointspider.study.config import load
 from pointspider.study.remote import missing_places, read_remotes
 
@@ -29,7 +29,7 @@ try:
     PARAMS = load(["params.yaml", *given.configfiles], given.config, REMOTES)
     FETCHED = {remote.place: remote for remote in REMOTES.values() if remote.path}
     MISSING = missing_places(REMOTES)
-    SOURCE_SETTINGS = parse_settings(PARAMS.clouds.model_dump())
+    SOURCE_SETTINGS = parse_settings(dict(PARAMS.clouds))
     CLASSES = list(class_names(SOURCE_SETTINGS))
     if max(PARAMS.zero_shot.top) > len(CLASSES):
         raise InputError(
@@ -47,6 +47,8 @@ GPUS = int(bool(HUB))  # that a job with models of published size asks for
 NORMS = ["none", "layer", "response"]  # Table III compares the three
 # The train and test side of the mappers, by objects and by classes: columns of manifests/alignment.csv.
 SPLITS = {"objects": "split", "classes": "class_split"}
+# Columns that clouds share if they are not independent.
+UNITS = {"objects": ["class", "object"], "classes": ["class"]}
 
 MANIFESTS = {
     name: f"{RESULTS}/manifests/{name}.csv"
@@ -60,7 +62,15 @@ IMAGE_EMBEDDINGS = [f"{RESULTS}/embeddings/images/{{clip}}/{name}.h5" for name i
 PROMPTS = f"{RESULTS}/embeddings/prompts/{{clip}}.h5"
 PROJECTION = f"{RESULTS}/embeddings/projections/{{clip}}.h5"
 POINT_ENCODER = f"{RESULTS}/encoders/{PARAMS.encoders.points.name}"
+
+# Modules that registries import at run time, for the digests of code.
 POINT_ARCHITECTURE = f"pointspider.encoders.points.architectures.{PARAMS.encoders.points.name}"
+FORMATS = SOURCES[PARAMS.clouds.source].formats
+SOURCE_CODE = registered_modules(SOURCE, "pointspider.clouds.sources", [PARAMS.clouds.source])
+SOURCE_CODE += registered_modules(SOURCE, "pointspider.clouds.readers", FORMATS)
+CORRUPTION_CODE = registered_modules(
+    SOURCE, "pointspider.clouds.corruptions", PARAMS.clouds.corruptions
+)
 
 
 wildcard_constraints:
@@ -75,33 +85,14 @@ def code(script, *selected):
     return code_digest(ROOT / f"workflow/scripts/{script}.py", SOURCE, selected)
 
 
-def registered(package, names):
-    """Modules of a package of `pointspider.clouds` that register names: registries import them at run time."""
-    return sorted(
-        {registered_module(SOURCE, f"pointspider.clouds.{package}", name) for name in names}
-    )
-
-
-SOURCE_CODE = registered("sources", [SOURCE_SETTINGS.source])
-SOURCE_CODE += registered("readers", SOURCES[SOURCE_SETTINGS.source].formats)
-CORRUPTION_CODE = registered("corruptions", PARAMS.clouds.corruptions)
-
-
 def dump(section, *keys):
     """A section of the parameters, or some of its keys, as a dictionary: Snakemake compares built-in types only."""
     return section.model_dump(include=set(keys) or None)
 
 
-def independent_unit(wildcards):
-    """Columns that clouds share if they are not independent: object, or class where classes are held out."""
-    return {"objects": ["class", "object"], "classes": ["class"]}[wildcards.split]
-
-
 def source_files(wildcards):
-    """The files that clouds are read from: of one class in a job of that class, else of all. A directory changes
-    when a file is added, renamed or replaced by `mv`.
-    """
-    source = SOURCES[SOURCE_SETTINGS.source]
+    """The files that clouds are read from: of one class in a job of that class, else of all."""
+    source = SOURCES[PARAMS.clouds.source]
     paths = source.input_files(SOURCE_SETTINGS, getattr(wildcards, "class_name", None))
     return [path for path in paths if path in FETCHED or Path(path).exists()]
 

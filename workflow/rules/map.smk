@@ -70,7 +70,7 @@ rule fit_predictors:
     params:
         layer=PARAMS.alignment.image_embedding.layer,
         column=lambda wildcards: SPLITS[wildcards.split],
-        unit=independent_unit,
+        unit=lambda wildcards: UNITS[wildcards.split],
         baselines={
             "lambdas": PARAMS.baselines.ridge_lambdas,
             "folds": PARAMS.baselines.folds,

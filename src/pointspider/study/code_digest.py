@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 PACKAGE = "pointspider"
 
@@ -22,7 +23,7 @@ def code_digest(script: Path, source: Path, selected: Iterable[str] = ()) -> str
     Args:
         script: a Python file.
         source: the directory that contains the package.
-        selected: dotted names of modules that a registry imports for this script; see `registered_module`.
+        selected: dotted names of modules that a registry imports for this script; see `registered_modules`.
     """
     digest = hashlib.sha256(_code(script).encode())
     for path in imported_files(script, source, tuple(selected)):
@@ -51,33 +52,29 @@ def imported_files(script: Path, source: Path, selected: tuple[str, ...] = ()) -
     return tuple(sorted(found))
 
 
-@cache
-def registered_module(source: Path, package: str, name: str) -> str:
-    """Return the dotted name of the module that registers `name`, by a call of `register` or `add`.
+def registered_modules(source: Path, package: str, names: Iterable[str]) -> list[str]:
+    """Return the dotted names of the modules that register `names`, by a call of `register` or `add`.
 
     Args:
         source: the directory that contains the package.
-        package: dotted name of the package that a registry imports.
-        name: name of an implementation.
+        package: dotted name of the package whose modules a registry imports.
+        names: names of implementations.
 
     Raises:
-        ValueError: no module or more than one registers the name.
+        ValueError: a name is registered by no module.
     """
-    directory = source.joinpath(*package.split("."))
-    found = {
-        path
-        for path in directory.rglob("*.py")
-        for node in ast.walk(_tree(path))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("register", "add")
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-        and node.args[0].value == name
-    }
-    if len(found) != 1:
-        raise ValueError(f"{len(found)} modules of {package} register '{name}'")
-    return ".".join(found.pop().relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+    registered: dict[Any, str] = {}
+    for path in source.joinpath(*package.split(".")).rglob("*.py"):
+        module = ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+        for node in ast.walk(_tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                name = node.args[0]
+                if node.func.attr in ("register", "add") and isinstance(name, ast.Constant):
+                    registered[name.value] = module
+    missing = set(names) - set(registered)
+    if missing:
+        raise ValueError(f"no module of {package} registers {', '.join(sorted(missing))}")
+    return sorted({registered[name] for name in names})
 
 
 def _files(name: str, source: Path) -> list[Path]:
