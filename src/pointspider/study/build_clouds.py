@@ -42,7 +42,7 @@ def build_clouds(
         manifest["class"] == class_name, ["object", "corruption", "severity"]
     ].drop_duplicates()
     chosen = {
-        CorruptionLevel(corruption, int(severity)): sorted(group["object"])
+        CorruptionLevel(str(corruption), int(severity)): sorted(group["object"])  # type: ignore[call-overload]  # pandas types keys as Hashable
         for (corruption, severity), group in rows.groupby(["corruption", "severity"])
     }
     pools = {level: 1 if level == CLEAN else find_level(level)[0].pool for level in chosen}

@@ -144,7 +144,11 @@ def write_prompts(
             (
                 style,
                 Group(
-                    {"class": classes, "prompt": prompts[style], "projected": embeddings[style]},
+                    {
+                        "class": np.array(classes),
+                        "prompt": np.array(prompts[style]),
+                        "projected": embeddings[style],
+                    },
                     {"model": model, "preset": preset},
                 ),
             )

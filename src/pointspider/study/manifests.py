@@ -109,7 +109,7 @@ def alignment(
 
     def chosen(class_name: str, name: str) -> Sequence[CorruptionLevel]:
         if clouds == "roulette":
-            return [levels[generator(seeds["alignment"], class_name, name).integers(len(levels))]]
+            return [levels[int(generator(seeds["alignment"], class_name, name).integers(len(levels)))]]
         return [CLEAN] if clouds == "original" else levels
 
     if clouds not in ("roulette", "original", "all"):
@@ -208,7 +208,7 @@ def double_roulette(
     def spin(draw: str, class_name: str) -> tuple[str, str, CorruptionLevel, str]:
         rng = generator(seed, draw, class_name)
         name = names[class_name][rng.integers(len(names[class_name]))]
-        return class_name, name, levels[rng.integers(len(levels))], draw
+        return class_name, name, levels[int(rng.integers(len(levels)))], draw
 
     return _manifest(
         spin(f"draw_{repeat:04d}", class_name) for repeat in range(repeats) for class_name in names

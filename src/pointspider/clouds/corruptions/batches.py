@@ -75,19 +75,21 @@ def noise(streams: Streams, shape: tuple[int, ...]) -> Float32[np.ndarray, "B ..
 
 def signs(rng: np.random.Generator, shape: int | tuple[int, ...]) -> Float[np.ndarray, "..."]:
     """Draw +1 or -1."""
-    return rng.integers(2, size=shape) * 2.0 - 1.0
+    return np.asarray(rng.integers(2, size=shape) * 2.0 - 1.0)
 
 
 def take(clouds: Shaped[np.ndarray, "B C N"], index: Int[np.ndarray, "B k"]) -> Shaped[np.ndarray, "B C k"]:
     """Select points of each cloud."""
-    return np.take_along_axis(clouds, index[:, None], axis=2)
+    taken: Shaped[np.ndarray, "B C k"] = np.take_along_axis(clouds, index[:, None], axis=2)
+    return taken
 
 
 def remove(clouds: Shaped[np.ndarray, "B C N"], index: Int[np.ndarray, "B k"]) -> Shaped[np.ndarray, "B C M"]:
     """Remove points, k different ones of each cloud."""
     stays = np.ones((len(clouds), 1, clouds.shape[2]), dtype=bool)
     np.put_along_axis(stays[:, 0], index, False, axis=1)
-    return clouds[np.broadcast_to(stays, clouds.shape)].reshape(*clouds.shape[:2], -1)
+    left: Shaped[np.ndarray, "B C M"] = clouds[np.broadcast_to(stays, clouds.shape)]
+    return left.reshape(*clouds.shape[:2], -1)
 
 
 def neighbourhood(clouds: Clouds, centre: Int[np.ndarray, " B"], size: int) -> Int[np.ndarray, "B k"]:

@@ -89,7 +89,8 @@ def shear(clouds: Clouds, streams: Streams, strength: float) -> Clouds:
     matrices[:, [0, 0, 2, 2], [1, 2, 0, 1]] = draw(
         streams, lambda rng: rng.uniform(strength - 0.05, strength + 0.05, 4) * signs(rng, 4)
     )
-    return matrices @ clouds
+    sheared: Clouds = matrices @ clouds
+    return sheared
 
 
 def scale(clouds: Clouds, streams: Streams, strength: float) -> Clouds:

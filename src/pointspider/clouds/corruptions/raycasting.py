@@ -13,6 +13,7 @@ from jaxtyping import Float
 from pointspider.clouds.cloud import Mesh
 from pointspider.core.errors import InputError
 
+Points = Float[np.ndarray, "M 3"]
 #: Focal length in pixels; pixel centres are at half-integers from the optical axis. A box of longest side 2
 #: spans at most 256 pixels from the axis, so that it is inside the generator's image of 1080 x 720.
 FOCAL_LENGTH = 365.0
@@ -22,9 +23,7 @@ HALF_SECTOR = np.pi / 5
 RING = np.pi / 180
 
 
-def occlusion(
-    mesh: Mesh, rng: np.random.Generator, sector: int, points: int
-) -> Float[np.ndarray, "points 3"]:
+def occlusion(mesh: Mesh, rng: np.random.Generator, sector: int, points: int) -> Points:
     """Sample the surface that a camera at distance 3 and 30 to 60 degrees up sees.
 
     Args:
@@ -41,7 +40,7 @@ def occlusion(
     return _see(mesh, rng, _position(3.0, azimuth, elevation), points)
 
 
-def lidar(mesh: Mesh, rng: np.random.Generator, sector: int, points: int) -> Float[np.ndarray, "M 3"]:
+def lidar(mesh: Mesh, rng: np.random.Generator, sector: int, points: int) -> Points:
     """Sample the surface that a lidar at distance 5 and 22.5 degrees up sees, in rings one degree apart.
 
     Of `points` surface points those in the middle half of a ring are moved to its middle, the others dropped;
@@ -63,7 +62,7 @@ def lidar(mesh: Mesh, rng: np.random.Generator, sector: int, points: int) -> Flo
     length = np.linalg.norm(rays, axis=1)
     rays[:, [0, 2]] *= (length * np.sin(angle) / level)[:, None]
     rays[:, 1] = length * np.cos(angle)
-    returned = (rays + position)[kept]
+    returned: Points = (rays + position)[kept]
     return returned[rng.integers(len(returned), size=points * 3 // 4)]
 
 
@@ -72,9 +71,7 @@ def _position(distance: float, azimuth: float, elevation: float) -> Float[np.nda
     return np.array([level * np.sin(azimuth), distance * np.sin(elevation), level * np.cos(azimuth)])
 
 
-def _see(
-    mesh: Mesh, rng: np.random.Generator, position: Float[np.ndarray, "3"], points: int
-) -> Float[np.ndarray, "points 3"]:
+def _see(mesh: Mesh, rng: np.random.Generator, position: Float[np.ndarray, "3"], points: int) -> Points:
     """Return the surface points behind random pixels of a camera at `position` that looks at the origin.
 
     The pixels around the object are tried in random order until `points` of them show it: this equals
@@ -102,7 +99,7 @@ def _see(
         origins = np.broadcast_to(centre + position / scale, rays.shape)
         hits.append(mesh.surface.ray.intersects_location(origins, rays, multiple_hits=False)[0])
         start, count = start + count, 2 * count
-    surface = (np.concatenate(hits) - centre) * scale
+    surface: Points = (np.concatenate(hits) - centre) * scale
     if len(surface) == 0 or not np.ptp(surface, axis=0).any():
         raise InputError("its mesh is thinner than a pixel, the camera sees fewer than two points.")
     if len(surface) < points:

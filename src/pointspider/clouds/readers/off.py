@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ def read(path: Path, row: int | None) -> Cloud:
     """Read a mesh, or points if the file has no faces."""
     import trimesh
 
-    geometry = trimesh.load(path, file_type="off", process=False)
+    geometry: Any = trimesh.load(path, file_type="off", process=False)
     faces = np.asarray(getattr(geometry, "faces", np.empty((0, 3), np.int64)))
     return with_faces(Cloud(np.asarray(geometry.vertices)), faces)
 

@@ -123,13 +123,14 @@ class _Ascii:
             raise InputError(f"has {len(lines)} rows of {element.count} of '{element.name}'; is it complete?")
         names = list(element.properties)
         if not element.lists:
-            values = np.array(" ".join(lines).split(), dtype=np.float64)
-            if len(values) != element.count * len(names):  # more values in a row than properties, or fewer
-                values = np.array([line.split()[: len(names)] for line in lines], dtype=np.float64)
-            table = values.reshape(element.count, len(names))
+            table = np.array(" ".join(lines).split(), dtype=np.float64)
+            if len(table) != element.count * len(names):  # more values in a row than properties, or fewer
+                table = np.array([line.split()[: len(names)] for line in lines], dtype=np.float64)
+            table = table.reshape(element.count, len(names))
+            kinds = map(str, element.properties.values())
             return {
-                name: table[:, column] if kind.startswith("f") else table[:, column].astype(kind)
-                for column, (name, kind) in enumerate(element.properties.items())
+                name: column if kind.startswith("f") else column.astype(kind)
+                for name, kind, column in zip(names, kinds, table.T, strict=True)
             }
         found: dict[str, list[float]] = {name: [] for name in names}
         lengths: dict[str, list[int]] = {name: [] for name in element.lists}

@@ -1,23 +1,26 @@
-"""The vocabulary of the procedural recipes: a handful of primitives and ways to place them.
+"""Primitives of the procedural recipes, and functions that place them.
 
-Frame: x to the right, y up, z to the back; an object's front looks towards -z. Lengths are in any unit, for
-a cloud is normalised after sampling. Whatever *stands* is placed by the centre of its base, `at`. A part is
-an unprocessed mesh: parts overlap freely and their windings are not made consistent, since area-weighted
-sampling and ray casting need neither a union nor outward normals.
+Frame: x to the right, y up, z to the back; an object's front faces -z. Lengths are in any unit, because a
+cloud is scaled after sampling. Standing parts are placed by the centre of their base, `at`. A part is an
+unprocessed mesh: parts overlap and their windings are not consistent, because area-weighted sampling and ray
+casting need neither a union nor outward normals.
 """
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import trimesh
+from jaxtyping import Float, Int, Num
 from scipy.interpolate import PchipInterpolator
 from scipy.spatial.transform import Rotation
 from shapely import Polygon
 
 Part = trimesh.Trimesh
-Parts = Part | Sequence["Parts"]
-Point = Sequence[float]  # (x, y, z)
+Parts = Part | Sequence[Any]  # a part, or nested lists of parts
+Point = Sequence[float] | Num[np.ndarray, "3"]  # (x, y, z)
+Outline = Sequence[tuple[float, float]] | Num[np.ndarray, "n 2"]
 
 ORIGIN = (0.0, 0.0, 0.0)
 SECTIONS = 20  # facets around a round part
@@ -28,7 +31,7 @@ _CYLINDER = trimesh.creation.cylinder(radius=1, height=1, sections=SECTIONS)
 _PLANES = {"x": [2, 1, 0], "y": [0, 2, 1], "z": [0, 1, 2]}  # normal → where (u, v, thickness) go
 
 
-def _part(vertices: np.ndarray, faces: np.ndarray) -> Part:
+def _part(vertices: Num[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Part:
     return trimesh.Trimesh(vertices, faces, process=False)
 
 
@@ -66,49 +69,51 @@ def cylinder(radius: float, height: float, at: Point = ORIGIN) -> Part:
 
 def rod(start: Point, end: Point, radius: float, end_radius: float | None = None) -> Part:
     """A round bar between two points, tapered if `end_radius` is given."""
-    start, along = np.asarray(start, float), np.subtract(end, start)
-    height = np.linalg.norm(along)
+    along = np.subtract(end, start)
+    height = float(np.linalg.norm(along))
     part = frustum(radius, radius if end_radius is None else end_radius, height)
     rotation, _ = Rotation.align_vectors([along / height], [[0, 1, 0]])
-    return _part(rotation.apply(part.vertices) + start, part.faces)
+    return _part(rotation.apply(part.vertices) + np.asarray(start, float), part.faces)
 
 
 def tube(path: Sequence[Point], radius: float) -> list[Part]:
-    """A round bar along a polyline: a handle, a tap, a wire."""
+    """A round bar along a polyline, such as a handle, a tap or a wire."""
     return [rod(start, end, radius) for start, end in pairwise(path)]
 
 
 def lathe(profile: Sequence[tuple[float, float]], at: Point = ORIGIN, smooth: bool = False) -> Part:
-    """The surface that a profile of (radius, height) points, from first to last, sweeps around y.
+    """The surface of revolution about y of a profile of (radius, height) points.
 
-    A vessel is an open profile; one that runs up outside and down inside has a wall. `smooth` draws a curve
-    through the points, whose heights must then rise.
+    A vessel is an open profile; a profile that goes up outside and down inside has a wall. `smooth` draws a
+    curve through the points; their heights must increase.
     """
-    profile = np.asarray(profile, float)
+    line = np.asarray(profile, float)
     if smooth:
-        heights = np.linspace(profile[0, 1], profile[-1, 1], 16)
-        profile = np.stack([PchipInterpolator(profile[:, 1], profile[:, 0])(heights), heights], axis=1)
-    part = trimesh.creation.revolve(profile, sections=SECTIONS)
+        heights = np.linspace(line[0, 1], line[-1, 1], 16)
+        line = np.stack([PchipInterpolator(line[:, 1], line[:, 0])(heights), heights], axis=1)
+    part = trimesh.creation.revolve(line, sections=SECTIONS)
     return _part(part.vertices[:, [0, 2, 1]] + at, part.faces)
 
 
-def prism(outline: np.ndarray, thickness: float, normal: str, at: Point = ORIGIN, hole=None) -> Part:
+def prism(
+    outline: Outline, thickness: float, normal: str, at: Point = ORIGIN, hole: Outline | None = None
+) -> Part:
     """An outline extruded by `thickness`, half to either side of its plane through `at`.
 
     Args:
-        outline: corners (n, 2): (x, z) for the normal "y", (x, y) for "z", (z, y) for "x".
+        outline: corners, (x, z) for the normal "y", (x, y) for "z", (z, y) for "x".
         thickness: length along the normal.
         normal: "x", "y" or "z".
-        at: where the outline's origin goes.
-        hole: corners (n, 2) of an opening.
+        at: place of the outline's origin.
+        hole: corners of an opening.
     """
     polygon = Polygon(outline, None if hole is None else [hole])
     part = trimesh.creation.extrude_polygon(polygon, thickness, mid_plane=True)
     return _part(part.vertices[:, _PLANES[normal]] + at, part.faces)
 
 
-def ribbon(path: np.ndarray, widths: np.ndarray, across: Point) -> Part:
-    """A flat strip along `path` (n, 3), `widths` (n,) wide in the direction `across`: a leaf."""
+def ribbon(path: Float[np.ndarray, "n 3"], widths: Float[np.ndarray, " n"], across: Point) -> Part:
+    """A flat strip along `path`, `widths` wide in the direction `across`, such as a leaf."""
     half = np.outer(widths, across) / 2
     rows = np.arange(len(path) - 1)
     faces = [[rows, rows + 1, rows + len(path)], [rows + 1, rows + len(path) + 1, rows + len(path)]]
@@ -118,18 +123,18 @@ def ribbon(path: np.ndarray, widths: np.ndarray, across: Point) -> Part:
 # --------------------------------------------------------------------------------------------- outlines
 
 
-def rectangle(width: float, depth: float) -> np.ndarray:
-    """Corners (4, 2) of a rectangle around the origin."""
+def rectangle(width: float, depth: float) -> Float[np.ndarray, "4 2"]:
+    """Corners of a rectangle around the origin."""
     return np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, depth / 2]
 
 
-def ellipse(width: float, depth: float) -> np.ndarray:
-    """Corners (24, 2) of an ellipse around the origin."""
+def ellipse(width: float, depth: float) -> Float[np.ndarray, "24 2"]:
+    """Corners of an ellipse around the origin."""
     return arc(width / 2, depth / 2, 0, 345, 24)
 
 
-def arc(a: float, b: float, first: float, last: float, count: int = 9) -> np.ndarray:
-    """Points (count, 2) of an ellipse with half axes a and b between two angles in degrees."""
+def arc(a: float, b: float, first: float, last: float, count: int = 9) -> Float[np.ndarray, "count 2"]:
+    """Points of an ellipse with half axes a and b between two angles in degrees."""
     angle = np.radians(np.linspace(first, last, count))
     return np.stack([a * np.cos(angle), b * np.sin(angle)], axis=1)
 
@@ -153,7 +158,7 @@ def hollow(size: Point, wall: float, missing: str, at: Point = ORIGIN) -> list[P
 
 
 def corners(width: float, depth: float, y: float = 0.0) -> list[tuple[float, float, float]]:
-    """The four points (±width / 2, y, ±depth / 2): where legs go."""
+    """The four points (±width / 2, y, ±depth / 2), for legs."""
     return [(x, y, z) for x in (-width / 2, width / 2) for z in (-depth / 2, depth / 2)]
 
 
@@ -163,13 +168,13 @@ def around(count: int, radius: float, y: float = 0.0, first: float = 0.0) -> lis
     return [(radius * np.cos(angle), y, radius * np.sin(angle)) for angle in angles]
 
 
-def spread(count: int, width: float) -> np.ndarray:
-    """The centres of `count` equal cells that fill [-width / 2, width / 2]."""
+def spread(count: int, width: float) -> Float[np.ndarray, " count"]:
+    """The centres of `count` equal intervals that fill [-width / 2, width / 2]."""
     return ((np.arange(count) + 0.5) / count - 0.5) * width
 
 
 def flatten(parts: Parts) -> Iterator[Part]:
-    """Every mesh of nested lists of parts."""
+    """Yield every mesh of nested lists of parts."""
     if isinstance(parts, trimesh.Trimesh):
         yield parts
     else:
@@ -199,10 +204,10 @@ def both_sides(parts: Parts) -> list[Part]:
 
 
 def draw(rng: np.random.Generator, *ranges: tuple[float, float]) -> list[float]:
-    """One uniform draw from each range."""
+    """Draw uniformly from each range."""
     return [float(rng.uniform(low, high)) for low, high in ranges]
 
 
 def happens(rng: np.random.Generator, probability: float) -> bool:
-    """True with the given probability."""
+    """Return True with the given probability."""
     return bool(rng.random() < probability)

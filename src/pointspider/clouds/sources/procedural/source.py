@@ -4,7 +4,7 @@ It needs no download. Its objects have meshes, so that occlusion and lidar can b
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from pydantic import Field
@@ -43,7 +43,7 @@ def build_mesh(class_name: str, rng: np.random.Generator) -> "trimesh.Trimesh":
     from pointspider.clouds.sources.procedural.shapes import flatten, turned
 
     parts = turned(RECIPES[class_name](rng), "y", rng.uniform(-YAW, YAW))
-    return trimesh.util.concatenate(list(flatten(parts)))
+    return cast("trimesh.Trimesh", trimesh.util.concatenate(list(flatten(parts))))
 
 
 @SOURCES.register("procedural")

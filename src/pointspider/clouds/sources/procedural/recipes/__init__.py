@@ -1,8 +1,8 @@
 """Forty recipes: one short function per class of ModelNet40, from random proportions to parts.
 
 A recipe draws an object's proportions and structure and returns parts in the frame of `shapes`: y up, front
-towards -z (the nose of a vehicle towards +x), as the reference camera, at +x, +y and -z, sees it best. Small
-details are drawn larger than life: an object ends as 1024 spheres with radii of a fortieth of its size.
+towards -z (the nose of a vehicle towards +x), the best side for the reference camera at +x, +y and -z. Small
+details are larger than in reality, because an object is drawn as 1024 spheres with radii of 1/40 of its size.
 """
 
 from collections.abc import Callable

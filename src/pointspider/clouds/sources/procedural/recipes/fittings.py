@@ -134,7 +134,7 @@ def stairs(rng: Generator) -> Parts:
     rise, going = draw(rng, (0.2, 0.24), (0.26, 0.32))
     top, back = steps * rise, (steps - 1) * going
     solid = happens(rng, 0.6)
-    parts = []
+    parts: list[Parts] = []
     for step in range(steps):
         height = rise * (step + 1 if solid else 0.4)
         parts.append(box((width, height, going), (0, (step + 1) * rise - height, step * going)))

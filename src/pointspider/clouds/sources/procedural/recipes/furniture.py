@@ -34,7 +34,7 @@ def bed(rng: Generator) -> Parts:
     pillows = 1 if width < 1.2 else 2
     board = width + 0.1
     panel = box((board, head, 0.09), (0, 0, wall))
-    bars = [box((0.07, head, 0.08), (x, 0, wall)) for x in spread(rng.integers(6, 9), board)]
+    bars = [box((0.07, head, 0.08), (x, 0, wall)) for x in spread(int(rng.integers(6, 9)), board)]
     rail = box((board, 0.1, 0.08), (0, head - 0.1, wall))
     foot = rng.uniform(0.5, 0.65)
     return [
@@ -110,7 +110,7 @@ def desk(rng: Generator) -> Parts:
     sides = [1, -1] if happens(rng, 0.4) else [int(rng.choice([1, -1]))]
     drawers = int(rng.integers(2, 4))
     drawer = (0.8 * block, 0.6 * height / drawers, 0.06)
-    parts = [
+    parts: list[Parts] = [
         box((width, 0.06, depth), (0, height - 0.06, 0)),
         box((0.96 * width, 0.35 * height, 0.04), (0, 0.6 * height, 0.42 * depth)),
     ]

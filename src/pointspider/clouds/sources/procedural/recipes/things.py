@@ -117,7 +117,7 @@ def cup(rng: Generator) -> Parts:
 def flower_pot(rng: Generator) -> Parts:
     """A tapered pot with a heavy rim, filled with soil; a few flowers barely rise above it."""
     radius, height, foot, rim = draw(rng, (0.36, 0.44), (0.55, 0.7), (0.6, 0.75), (0.12, 0.18))
-    parts = [
+    parts: list[Parts] = [
         frustum(foot * radius, radius, height),
         cylinder(radius + 0.06, rim, (0, height - rim, 0)),
         frustum(radius, 1.1 * radius, 0.06) if happens(rng, 0.5) else [],
