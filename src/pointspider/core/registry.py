@@ -29,7 +29,7 @@ class Registry(Mapping[str, T]):
         self.package = package
         self.kind = kind
         self._entries: dict[str, T] = {}
-        self._complete = False
+        self._complete = self._loading = False
 
     def register(self, name: str) -> Callable[[Decorated], Decorated]:
         """Return a decorator that registers a class or function under `name`.
@@ -75,10 +75,14 @@ class Registry(Mapping[str, T]):
         raise InputError(f"{key}{': ' if key else ''}'{name}' is not a {self.kind}; {hint}")
 
     def _load(self) -> dict[str, T]:
-        if not self._complete:
-            self._complete = True
-            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
-                importlib.import_module(f"{self.package}.{module.name}")
+        if not (self._complete or self._loading):
+            self._loading = True  # a module may read the registry while it is imported
+            try:
+                for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                    importlib.import_module(f"{self.package}.{module.name}")
+                self._complete = True
+            finally:
+                self._loading = False
         return self._entries
 
     def __getitem__(self, name: str) -> T:

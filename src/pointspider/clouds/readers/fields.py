@@ -34,6 +34,30 @@ def cloud_from_fields(fields: Mapping[str, Num[np.ndarray, " N"]]) -> Cloud:
     )
 
 
+def cloud_from_columns(table: Num[np.ndarray, "N C"]) -> Cloud:
+    """Return the cloud of unnamed columns: x, y, z, and perhaps colours and normals.
+
+    Three columns after x, y, z are normals if all have length 1, colours if all are from 0 to 1 or whole
+    numbers from 0 to 255. So are the three after those, and the three after an intensity (x, y, z, i, r, g,
+    b). Other columns are ignored.
+    """
+    points = table[:, :3] if table.dtype.kind == "f" else table[:, :3].astype(np.float64)
+    found: dict[str, Float[np.ndarray, "N 3"]] = {}
+    for first in (3, 4, 6):
+        columns = table[:, first : first + 3].astype(np.float64)
+        if columns.shape != points.shape or len(columns) < 2 or (first == 4 and found):
+            continue
+        if np.allclose(np.linalg.norm(columns, axis=1), 1, atol=1e-2):
+            found.setdefault("normals", columns)
+        elif columns.min() >= 0 and (columns.max() <= 1 or _are_bytes(columns)):
+            found.setdefault("colors", scale_colors(columns))
+    return Cloud(points, colors=found.get("colors"), normals=found.get("normals"))
+
+
+def _are_bytes(columns: Float[np.ndarray, "N 3"]) -> bool:
+    return bool(columns.max() <= 255 and (columns % 1 == 0).all())
+
+
 def scale_colors(colors: Num[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
     """Bring colours to the range 0 to 1: integers by their type's maximum, floats above 1 by 255."""
     if colors.dtype.kind in "iub":

@@ -67,4 +67,7 @@ def _data(file: Any) -> Any:
     return data
 
 
-FORMATS.add("h5", Format((".h5", ".hdf5"), read, lambda head: head.startswith(b"\x89HDF\r\n\x1a\n"), count))
+FORMATS.add(
+    "h5",
+    Format((".h5", ".hdf5"), read, lambda head, size: head.startswith(b"\x89HDF\r\n\x1a\n"), count),
+)

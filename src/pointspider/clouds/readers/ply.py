@@ -223,4 +223,4 @@ class _Binary:
         return columns
 
 
-FORMATS.add("ply", Format((".ply",), read, lambda head: head.lstrip()[:3].lower() == b"ply"))
+FORMATS.add("ply", Format((".ply",), read, lambda head, size: head.lstrip()[:3].lower() == b"ply"))

@@ -35,7 +35,7 @@ class Format:
 
     extensions: tuple[str, ...]
     read: Callable[[Path, int | None], Cloud]
-    matches: Callable[[bytes], bool] | None = None
+    matches: Callable[[bytes, int], bool] | None = None
     count: Callable[[Path], int | None] = _single
 
 
@@ -89,7 +89,7 @@ def find_format(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD)
+            head, size = file.read(HEAD), path.stat().st_size
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
     start = head.lstrip().lower()
@@ -100,12 +100,12 @@ def find_format(path: Path) -> str:
     if start.startswith((b"<!doctype html", b"<html")):
         raise InputError(f"{path}: is a web page; download the file itself.")
     for name, known in FORMATS.items():
-        if known.matches and known.matches(head):
+        if known.matches and known.matches(head, size):
             return name
     for name, known in FORMATS.items():
         if path.suffix.lower() in known.extensions:
             return name
-    raise InputError(f"{path}: its format is unknown; known formats are {', '.join(FORMATS)}.")
+    raise InputError(f"{path}: its format is unknown; if it is one of {', '.join(FORMATS)}, name the format.")
 
 
 def extensions() -> tuple[str, ...]:

@@ -1,0 +1,56 @@
+"""OBJ, STL and GLB meshes, read by trimesh. The objects of a file are joined, missing textures ignored."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pointspider.clouds.cloud import Cloud
+from pointspider.clouds.readers.polygons import with_faces
+from pointspider.clouds.readers.registry import FORMATS, Format
+from pointspider.core.errors import InputError
+
+
+def _reader(file_type: str) -> Any:
+    def read(path: Path, row: int | None) -> Cloud:
+        """Read a mesh, or points if the file has no faces."""
+        import trimesh
+
+        scene: Any = trimesh.load_scene(path, file_type=file_type, process=False)
+        parts = [_part(part) for part in scene.dump()]
+        if not parts:
+            raise InputError("has no points.")
+        clouds, faces = zip(*parts, strict=True)
+        offsets = np.cumsum([0, *map(len, clouds)])[:-1]
+        colored = all(cloud.colors is not None for cloud in clouds)
+        cloud = Cloud(
+            np.concatenate([cloud.points for cloud in clouds]),
+            colors=np.concatenate([cloud.colors for cloud in clouds]) if colored else None,
+        )
+        return with_faces(cloud, np.concatenate([f + o for f, o in zip(faces, offsets, strict=True)]))
+
+    return read
+
+
+def _part(geometry: Any) -> tuple[Cloud, Any]:
+    """Return vertices with colours, and the faces, of one object."""
+    visual = getattr(geometry, "visual", None)
+    colors = None
+    if getattr(visual, "kind", None) == "texture":
+        image = getattr(visual.material, "image", None)
+        if image is not None and min(image.size) > 2:  # trimesh gives 2 x 2 pixels for a missing texture
+            visual = visual.to_color()
+    if getattr(visual, "kind", None) in ("vertex", "face"):
+        colors = (visual.vertex_colors.reshape(-1, 4)[:, :3] / 255).astype(np.float32)
+    faces = np.asarray(getattr(geometry, "faces", np.empty((0, 3), np.int64)))
+    return Cloud(np.asarray(geometry.vertices, dtype=np.float64), colors=colors), faces
+
+
+def _is_stl(head: bytes, size: int) -> bool:
+    binary = len(head) >= 84 and size == 84 + 50 * int.from_bytes(head[80:84], "little")
+    return binary or (head.lstrip().lower().startswith(b"solid") and b"facet" in head.lower())
+
+
+FORMATS.add("obj", Format((".obj",), _reader("obj")))
+FORMATS.add("stl", Format((".stl",), _reader("stl"), _is_stl))
+FORMATS.add("glb", Format((".glb",), _reader("glb"), lambda head, size: head.startswith(b"glTF")))
