@@ -34,7 +34,7 @@ def _reader(file_type: str) -> Any:
 
 def _part(geometry: Any) -> tuple[Cloud, Any]:
     """Return vertices with colours, and the faces, of one object."""
-    visual = getattr(geometry, "visual", None)
+    visual: Any = getattr(geometry, "visual", None)
     colors = None
     if getattr(visual, "kind", None) == "texture":
         image = getattr(visual.material, "image", None)

@@ -13,7 +13,7 @@ from pointspider.clouds.readers.registry import FORMATS, Format
 
 def read(path: Path, row: int | None) -> Cloud:
     """Read a cloud."""
-    from pypcd4 import PointCloud
+    from pypcd4.pypcd4 import PointCloud
 
     data = path.read_bytes()
     if b"\nDATA ascii" in data[:4096].replace(b"\r", b""):
