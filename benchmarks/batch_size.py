@@ -1,17 +1,16 @@
-"""What batch size does to the mappers: norm × batch size × width × seed on one set of embeddings.
+"""Train the mappers over norm × batch size × width × seed on one set of embeddings.
 
 The paper gives no batch size, and what its mappers reach (L1 of BASE 0.654, LNORM 0.250, RNORM 0.637) depends
-on it. This study trains the grid and sets each run beside the constants that ignore the cloud:
+on it. This study trains the grid and compares each run with constants that ignore the cloud:
 
     python benchmarks/batch_size.py results/embedded --widths 32 128 --epochs 200
 
-Each finished run is a file, so a study that was stopped goes on where it was, and one grid may be added to
-another. Written to `--out`:
+Each finished run is a file, so an interrupted study continues, and grids can be combined. Files in `--out`:
 
-    runs/<run>.json     one finished run: what was trained, what it reached
-    curves/<run>.csv    its losses, epoch by epoch, as they come
+    runs/<run>.json     settings and results of a finished run
+    curves/<run>.csv    its losses by epoch
     batch_size.csv      all finished runs
-    batch_size.png      all curves, a row of panels per width, a column per variant
+    batch_size.png      all curves, a row of panels per width, a column per norm
 """
 
 import argparse
@@ -34,7 +33,7 @@ from pointspider.study.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION, 
 
 Split = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # x_train, y_train, x_test, y_test
 
-#: The paper's, of Adam.
+#: Of Adam, as in the paper.
 LEARNING_RATE = 0.005
 #: Line styles of the constants in the figure.
 CONSTANTS = {"zero": ":", "median": "--"}
@@ -47,7 +46,7 @@ class Run:
     base_width: int  # hidden layers are 2, 4, 8, 4 and 2 times this; the paper's is 1024
     epochs: int
     norm: str
-    batch_size: int  # samples; as many as there are is one step per epoch
+    batch_size: int  # samples; all of them make one step per epoch
     seed: int
 
     def __str__(self) -> str:
@@ -56,7 +55,7 @@ class Run:
 
 
 def read_embeddings(results: Path, model: str, layer: str) -> Split:
-    """The aligned clouds' embeddings of a preset's results, (n, width) float32 each."""
+    """Read the embeddings of the aligned clouds of a preset, (n, width) float32 each."""
     manifest = read_csv(results / "manifests/alignment.csv", ["cloud_id", "split"])
     points, images = (
         sorted((results / "embeddings" / kind).glob("*.h5")) for kind in ("points", f"images/{model}")
@@ -70,11 +69,11 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
     Returns:
         The run's settings and
 
-        - steps: of Adam, in all;
+        - steps: of Adam, in total;
         - l1_last, l1_best, best_epoch, diverged_at: as in Table III, but l1_last even where it diverged;
-        - spread: standard deviation over the test clouds of the last mapper's predictions, mean over the
-          dimensions, in multiples of the images'; 0: it has collapsed to a constant;
-        - magnitude: mean |prediction| of the last mapper, in multiples of the images'; 0: it predicts zero;
+        - spread: standard deviation of the last mapper's predictions over the test clouds, mean over the
+          dimensions, divided by that of the images; 0: every prediction is equal;
+        - magnitude: mean |prediction| of the last mapper, divided by that of the images; 0: it predicts zero;
         - zero, median: L1 of these constants;
         - seconds: wall time.
     """
@@ -117,7 +116,7 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
 
 
 def collect(out: Path) -> pd.DataFrame:
-    """All finished runs, sorted, with skill = 1 - L1 / L1(median) and L1DIV = 1 / L1 of the last epoch."""
+    """Collect the finished runs, sorted, with skill = 1 - L1 / L1(median) and L1DIV = 1 / L1."""
     order = list(LABELS)
     keys = ["base_width", "epochs", "batch_size", "norm", "seed"]
     frame = pd.DataFrame([read_json(path) for path in sorted((out / "runs").glob("*.json"))])
@@ -131,7 +130,7 @@ def collect(out: Path) -> pd.DataFrame:
 
 @styled
 def plot(frame: pd.DataFrame, out: Path) -> Figure:
-    """Test loss by step of Adam: a row of panels per width, a column per variant."""
+    """Plot test loss by step of Adam: a row of panels per width, a column per norm."""
     rows = list(frame.groupby("base_width"))
     sizes = sorted(frame["batch_size"].unique())
     colours = dict(zip(sizes, itertools.cycle([VERMILION, ORANGE, GREEN, BLUE]), strict=False))
@@ -182,7 +181,7 @@ def main() -> None:
     arguments = parse_arguments()
     embeddings = read_embeddings(arguments.results, arguments.model, arguments.layer)
     sizes = [size or len(embeddings[0]) for size in arguments.batch_sizes]
-    # Seeds outermost: stopped early, the study has whole grids of fewer seeds
+    # Seeds are the outer loop: a study that stops early has complete grids of fewer seeds
     grid = itertools.product(arguments.seeds, arguments.widths, sizes, arguments.norms)
     for seed, width, size, norm in grid:
         run = Run(width, arguments.epochs, norm, size, seed)

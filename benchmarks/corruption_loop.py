@@ -1,8 +1,8 @@
-"""The corruptions that need no mesh, one cloud at a time: what `benchmarks/data.py` compares ours with.
+"""Corruptions without meshes, one cloud at a time: the baseline of `benchmarks/data.py`.
 
-Plain numpy in double precision. The distortions are made as PyGeM makes them, which ModelNet40-C's generator
-uses: a sum over the lattice's points, and a linear system that each radial interpolation solves for itself.
-The draws are those of `pointspider.clouds.corruptions.modelnet40c`, so that the clouds are equal.
+Plain numpy in double precision. The distortions follow PyGeM, which ModelNet40-C's generator uses: a sum over
+the points of the lattice, and a linear system for each radial interpolation. The random draws are those of
+`pointspider.clouds.corruptions.modelnet40c`, so the clouds are equal.
 """
 
 import numpy as np
@@ -125,10 +125,10 @@ def density_inc(cloud, rng, times):
 
 def distortion(cloud, rng, strength):
     moves = 2 * rng.uniform(-strength, strength, (LATTICE * 3, LATTICE**2))
-    moves = moves.reshape(LATTICE, 3, LATTICE, LATTICE)  # lattice's z, component, lattice's x, y
+    moves = moves.reshape(LATTICE, 3, LATTICE, LATTICE)  # z of the lattice, component, x and y of the lattice
     t = ((cloud + 1) / 2)[..., None]
     k = np.arange(LATTICE)
-    x, y, z = (binom(LATTICE - 1, k) * t**k * (1 - t) ** (LATTICE - 1 - k)).transpose(1, 2, 0)  # (5, N) each
+    x, y, z = (binom(LATTICE - 1, k) * t**k * (1 - t) ** (LATTICE - 1 - k)).transpose(1, 2, 0)  # each (5, N)
     moved = cloud.copy()
     for i, j, m in np.ndindex(LATTICE, LATTICE, LATTICE):  # PyGeM's sum over the lattice
         moved += (x[i] * y[j] * z[m])[:, None] * moves[m, :, i, j]

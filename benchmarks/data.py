@@ -1,7 +1,7 @@
-"""How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
+"""Benchmark corruptions and embeddings of renders against plain loops: benchmarks/out/data.csv.
 
-`make bench-data`. Columns: case, baseline_seconds, ours_seconds, ratio; a case without a baseline is a time
-that is wanted by itself. Corrupting is told in CPU seconds, which other work on the machine changes least.
+`make bench-data`. Columns: case, baseline_seconds, ours_seconds, ratio; some
+cases have no baseline. Corruptions are measured in CPU seconds, which other processes change least.
 """
 
 import re
@@ -26,9 +26,9 @@ SEED = 2021
 #: Objects per class: 40 x 62 = 2480, ModelNet40's test split has 2468.
 OBJECTS = 62
 SEVERITIES = [1, 2, 3, 4, 5]
-#: Timed after one run that is not; the fastest counts.
+#: Timed runs after a warm-up run; the fastest counts.
 REPEATS = 3
-#: The paper's eleven: the ten that need no mesh, and occlusion.
+#: The eleven of the paper: ten without meshes, and occlusion.
 PAPER = (
     "uniform", "gaussian", "impulse", "shear", "rotation", "scale", "density_inc",
     "distortion", "distortion_rbf", "distortion_rbf_inv", "occlusion",
@@ -36,7 +36,7 @@ PAPER = (
 
 
 def main() -> None:
-    import embedding  # not above: the processes that make classes import this file, and would load its torch
+    import embedding  # not above: the processes of the classes import this file and would load torch
 
     cases = [*corruption_cases(), *scale_cases(), embedding.measure()]
     table = pd.DataFrame(cases, columns=["case", "baseline_seconds", "ours_seconds", "ratio"])
@@ -46,7 +46,7 @@ def main() -> None:
 
 @threadpool_limits.wrap(limits=1)
 def corruption_cases() -> list[dict]:
-    """The fourteen corruptions that need no mesh, five severities, 100 clouds of 1024 points, one thread."""
+    """Apply fourteen corruptions at five severities to 100 clouds of 1024 points in one thread."""
     source = ProceduralSource(ProceduralSettings(classes=("chair",), evaluation_objects=100), SEED)
     names = source.objects()["test"]["chair"]
     pools = [source.load("chair", name).points[:1024] for name in names]
@@ -71,24 +71,23 @@ def corruption_cases() -> list[dict]:
 
 
 def scale_cases() -> Iterator[dict]:
-    """Every object of the test split in all 55 variants, as the workflow makes them: two classes at a time.
+    """Corrupt every object of the test split at all 55 levels, as the workflow does: two classes at a time.
 
-    Each class has a process of its own. Making the procedural objects, which stand in for files, is timed
-    apart.
+    Each class has a process. Building the procedural objects, which replace files, is timed separately.
     """
     with get_context("spawn").Pool(2, maxtasksperchild=1) as pool:
         parts = pool.map(build_class, MODELNET40_CLASSES, chunksize=1)
     load, flat, mesh, peak = np.array(parts).T
     clouds = len(MODELNET40_CLASSES) * OBJECTS
-    yield case(f"{clouds} objects made, 2 cores", None, load.sum() / 2)
-    yield case(f"{clouds} objects x 50 variants without meshes, 2 cores", None, flat.sum() / 2)
+    yield case(f"{clouds} objects built, 2 cores", None, load.sum() / 2)
+    yield case(f"{clouds} objects x 50 levels without meshes, 2 cores", None, flat.sum() / 2)
     yield case(f"{clouds} objects x 5 occlusions, 2 cores", None, mesh.sum() / 2)
-    print(f"peak memory of a process that makes a class of {OBJECTS}: {peak.max():.2f} GiB")
+    print(f"peak memory of a process with a class of {OBJECTS}: {peak.max():.2f} GiB")
 
 
 @threadpool_limits.wrap(limits=1)
 def build_class(class_name: str) -> tuple[float, float, float, float]:
-    """CPU seconds for the objects, their variants without and with meshes; the process's peak memory, GiB."""
+    """Return CPU seconds for the objects and their levels without and with meshes, and peak memory in GiB."""
     start = time.process_time()
     settings = ProceduralSettings(classes=(class_name,), evaluation_objects=OBJECTS)
     source = ProceduralSource(settings, SEED)
@@ -110,17 +109,16 @@ def build_class(class_name: str) -> tuple[float, float, float, float]:
 
 
 def peak_memory() -> float:
-    """The most that this process ever had in memory, GiB.
+    """Return the peak memory of this process in GiB.
 
-    Linux's VmHWM, for it begins anew with the program: ru_maxrss of getrusage(2) begins with what the process
-    that started this one had in memory, here all of the benchmark.
+    VmHWM of Linux starts with the program; ru_maxrss of getrusage(2) includes the parent process.
     """
     status = Path("/proc/self/status").read_text()
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 2**20
 
 
 def fastest(run: Callable[[], object]) -> float:
-    """CPU seconds of the fastest of REPEATS runs, after one that is not timed."""
+    """Return CPU seconds of the fastest of REPEATS runs, after a warm-up run."""
     run()
     seconds = []
     for _ in range(REPEATS):

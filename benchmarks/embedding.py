@@ -1,8 +1,7 @@
-"""How fast renders are embedded, against the plain loop: one PIL image at a time through the processor, fp32.
+"""Benchmark the embedding of renders against a plain loop: one PIL image at a time, float32.
 
-ViT-B-32 with random weights, saved as the hub has it and loaded as the workflow loads it; renders of the size
-that it takes; one thread. Told in CPU seconds, which other work on the machine changes least. A case of
-benchmarks/data.py.
+ViT-B-32 with random weights, saved and loaded as from the hub; renders of its input size; one thread. CPU
+seconds, which other processes change least. A case of benchmarks/data.py.
 """
 
 import tempfile
@@ -18,12 +17,12 @@ from transformers import AutoImageProcessor, CLIPConfig, CLIPImageProcessor, CLI
 from pointspider.encoders.images.clip import load_clip
 
 IMAGES = 32
-#: Pairs of runs, baseline and ours in turn, after one of each that is not timed; the fastest of each counts.
+#: Pairs of runs, baseline and ours in turn, after a warm-up run of each; the fastest of each counts.
 REPEATS = 3
 
 
 def measure() -> dict[str, str | float]:
-    """CPU seconds for `IMAGES` renders, and their ratio."""
+    """Return CPU seconds for `IMAGES` renders, and their ratio."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (IMAGES, 224, 224, 3), dtype=np.uint8)
     threads = torch.get_num_threads()
@@ -62,7 +61,7 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def save_vit_b_32(directory: Path) -> None:
-    """openai/clip-vit-base-patch32 with random weights and a tokenizer of letters."""
+    """Save openai/clip-vit-base-patch32 with random weights and a tokenizer of letters."""
     torch.manual_seed(0)
     vocabulary = {chr(97 + letter): letter for letter in range(26)}
     vocabulary |= {f"{letter}</w>": 26 + number for letter, number in vocabulary.items()}

@@ -1,10 +1,10 @@
-"""How fast mappers are trained and used, against a plain PyTorch loop: benchmarks/out/mapper.csv.
+"""Benchmark training and prediction of mappers against a plain PyTorch loop: benchmarks/out/mapper.csv.
 
 `make bench-mapper`. Columns: case, plain_seconds, ours_seconds, ratio, device. The mappers are the paper's
-(1024 → 2048 → 4096 → 8192 → 4096 → 2048 → 1024), the data 2048 training and 420 test samples of noise: no
-time depends on their values. Seconds are those of one epoch with its test loss; on a CPU they are CPU seconds
-of all threads together, which other work on the machine changes least, on a GPU wall seconds. A floor is the
-least that the case's products and memory can take at the rates measured here, so it has no plain time.
+(1024 → 2048 → 4096 → 8192 → 4096 → 2048 → 1024), the data 2048 training and 420 test samples of noise,
+because times do not depend on values. Seconds are those of one epoch with its test loss: on a CPU, CPU
+seconds of all threads; on a GPU, wall seconds. A lower bound is the time of the products and memory accesses
+of a case at the rates measured here; it has no plain time.
 """
 
 import itertools
@@ -26,7 +26,7 @@ from pointspider.mappers.training import train_mapper
 
 WIDTHS = (1024, 2048, 4096, 8192, 4096, 2048, 1024)
 TRAIN, TEST = 2048, 420
-#: Clouds that are mapped at once.
+#: Clouds of one prediction.
 MAPPED = 10_000
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -37,7 +37,7 @@ def main() -> None:
         size = f"batch {batch}" if batch else "full batch"
         for norm, label in LABELS.items():
             rows.append(compare(f"train {label}, {size}", plain_epoch, our_epoch, norm, batch))
-        rows.append(compare(f"floor of BASE, {size}", None, floor, batch))
+        rows.append(compare(f"lower bound of BASE, {size}", None, floor, batch))
     rows.append(compare(f"map {MAPPED} clouds, BASE folded", map_with_network, map_folded))
     table = pd.DataFrame(rows)
     write_csv(Path(__file__).parent / "out/mapper.csv", table.round(3))
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def compare(case: str, plain: Callable | None, ours: Callable, *arguments) -> dict:
-    """Time both in processes of their own: ours changes how its process keeps memory."""
+    """Time each in a separate process."""
     seconds = []
     for measure in (plain, ours):
         with get_context("spawn").Pool(1) as pool:
@@ -73,7 +73,7 @@ def samples() -> list[np.ndarray]:
 
 
 def plain_epoch(norm: str, batch: int | None) -> float:
-    """What one writes first: nn.Sequential, nn.L1Loss, Adam as it comes, the data on the device."""
+    """Train with nn.Sequential, nn.L1Loss and default Adam, with the data on the device."""
     layers = []
     for width_in, width_out in itertools.pairwise(WIDTHS):
         layers += [nn.Linear(width_in, width_out), plain_norm(norm, width_out)]
@@ -95,7 +95,7 @@ def plain_epoch(norm: str, batch: int | None) -> float:
 
 
 class PlainResponseNorm(nn.LocalResponseNorm):
-    """PyTorch's own, which takes (N, C, 1)."""
+    """PyTorch's LocalResponseNorm, which takes (N, C, 1)."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.unsqueeze(2)).squeeze(2)
@@ -108,7 +108,7 @@ def plain_norm(norm: str, width: int) -> nn.Module:
 
 
 def fastest(epoch: Callable[[], None], batch: int | None) -> float:
-    """The second epoch, or of full batches, which are over sooner, the fastest of three after the first."""
+    """Time the second epoch, or with full batches the fastest of three epochs after the first."""
     times = []
     for _ in range(epochs(batch)):
         start = now()
@@ -122,7 +122,7 @@ def epochs(batch: int | None) -> int:
 
 
 def our_epoch(norm: str, batch: int | None) -> float:
-    """`train_mapper` with the precision that it chooses itself."""
+    """Time `train_mapper` with automatic precision."""
     times = []
     settings = MapperSettings(epochs=epochs(batch), batch_size=batch)
     train_mapper(*samples(), norm, settings, seed=0, on_epoch=lambda *_: times.append(now()))
@@ -130,15 +130,16 @@ def our_epoch(norm: str, batch: int | None) -> float:
 
 
 def floor(batch: int | None) -> float:
-    """BASE's products (with a large batch: in its basis) at the rate of one large product, or, where that is
-    more, the memory that every step must read and write: weights, gradient and Adam's two moments.
+    """Return the time of BASE's products (with a large batch: in its basis) at the rate of one large product,
+    or, if that is longer, of the memory that each step reads and writes: weights, gradient and Adam's
+    moments.
     """
     weights = sum(a * b for a, b in itertools.pairwise(WIDTHS))
     steps = TRAIN // (batch or TRAIN)
     rows = min(batch or TRAIN, WIDTHS[0] + 1)
     operations = 2 * weights * (3 * rows * steps + TEST)
-    # Read twice for the products; then Adam reads and writes weights and moments and reads the gradient,
-    # which was written before: ten passes in all.
+    # Read twice for the products; Adam reads and writes weights and moments and reads the gradient,
+    # which was written before: ten passes.
     passes = 10 * weights * 4 * steps
     a, b, big = torch.randn(2048, 4096), torch.randn(4096, 4096), torch.empty(2**27)
     product = fastest(lambda: a @ b, None) / (2 * 2048 * 4096**2)  # seconds per operation

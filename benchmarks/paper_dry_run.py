@@ -1,7 +1,7 @@
-"""What the preset `paper` would fetch and run on this machine, and about how long: `make paper-dry-run`.
+"""Estimate what the preset `paper` downloads and runs on this machine: `make paper-dry-run`.
 
-Nothing is fetched, and nothing run but Snakemake's own plan, a few pictures, and a product of two matrices,
-whose speed tells how long the networks take. Expect a factor of two.
+It runs only Snakemake's dry run, a few pictures and a matrix product, whose speed gives the time of the
+networks. Expect an error of a factor of two.
 """
 
 import os
@@ -32,11 +32,11 @@ TOWERS = {
     "laion/CLIP-ViT-H-14-laion2B-s32B-b79K": (32, 1280, 257),
     "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K": (24, 1024, 257),
 }
-#: Multiplications and additions of one PointNet, forwards, for one point; its layers and those of its T-Nets.
+#: Multiplications and additions of a forward pass of PointNet and its T-Nets, per point.
 POINTNET_FLOP = 2 * (3 * 64 + 64 * 64 + 64 * 64 + 64 * 128 + 128 * 1024 + 2 * (64 * 128 + 128 * 1024))
-#: A mapper's hidden layers, in multiples of its base width; its input and output are 1024 wide.
+#: Hidden layers of a mapper in multiples of its base width; input and output have width 1024.
 MAPPER_LAYERS = (2, 4, 8, 4, 2)
-#: Training goes forwards once and backwards, for the inputs and for the weights.
+#: A forward pass, and a backward pass for the inputs and one for the weights.
 TRAINING = 3
 
 
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def print_downloads(params: dict, remotes: dict[str, Remote]) -> None:
-    """What is still to be fetched, file by file."""
+    """List the files to download."""
     wanted = [remote for remote in remotes.values() if is_needed(remote, params)]
     missing = [remote for remote in wanted if not is_here(remote)]
     print("To fetch:")
@@ -62,7 +62,7 @@ def print_downloads(params: dict, remotes: dict[str, Remote]) -> None:
         print(f"  {size if remote in missing else 'is here':>9}  {remote.name}{by_hand}")
     known = sum(remote.bytes or 0 for remote in missing)
     unknown = [remote.name for remote in missing if not remote.bytes]
-    print(f"  {known / 1e9:>6.2f} GB  in all, without {', '.join(unknown) or 'exception'}\n")
+    print(f"  {known / 1e9:>6.2f} GB  in total, without {', '.join(unknown) or 'exception'}\n")
 
 
 def is_needed(remote: Remote, params: dict) -> bool:
@@ -87,20 +87,20 @@ def is_here(remote: Remote) -> bool:
 
 
 def print_jobs() -> None:
-    """Snakemake's own table of jobs per rule."""
+    """Return Snakemake's table of jobs per rule."""
     command = ["snakemake", "--dry-run", "--config", "preset=paper"]
     plan = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if plan.returncode:
         raise SystemExit(plan.stdout)
     table = plan.stdout.rpartition("Job stats:\n")[2].split("\n\n")[0]
-    print(f"To run:\n{table or 'nothing: all is there'}\n")
+    print(f"To run:\n{table or 'nothing: everything is up to date'}\n")
 
 
 # -------------------------------------------------------------------------------------------------- time
 
 
 def print_hours(params: dict) -> None:
-    """Hours of each phase, one after the other."""
+    """Return the hours of each phase."""
     device = pick_device("auto")
     speed = flop_per_second(device)
     pictures = count_pictures(params)
@@ -135,7 +135,7 @@ def corrupted(params: dict) -> list:
 
 
 def count_pictures(params: dict) -> int:
-    """Clouds of all manifests; a cloud that is in two of them is counted twice."""
+    """Count the clouds of all manifests; a cloud in two of them counts twice."""
     every = len(corrupted(params))
     aligned = TEST_OBJECTS * (every if params["alignment"]["clouds"] == "all" else 1)
     per_object = every if params["test"]["clouds"] == "all" else len(params["clouds"]["corruptions"])
@@ -144,7 +144,7 @@ def count_pictures(params: dict) -> int:
 
 
 def seconds_per_picture(params: dict) -> float:
-    """Of a chair after a first one, in the variant that the workflow would choose, on all cores."""
+    """Time a chair after a warm-up picture, with the variant of the workflow, on all cores."""
     activate(choose(params["render"]["variant"]), os.cpu_count())
     settings = {key: params["render"][key] for key in ("resolution", "quality")}
     renderer = Renderer(RenderSettings(**settings))
@@ -157,7 +157,7 @@ def seconds_per_picture(params: dict) -> float:
 
 
 def flop_per_second(device: torch.device) -> float:
-    """Of a large product of matrices in single precision, the best of five."""
+    """Measure a large matrix product in single precision, the best of five."""
     a = torch.randn(4096, 4096, device=device)
     seconds = []
     for _ in range(5):

@@ -1,9 +1,9 @@
-"""The preset `paper` from its first byte to Tables I-III on stand-ins, in minutes: `make paper-smoke`.
+"""Run the preset `paper` to Tables I-III on small substitutes, in minutes: `make paper-smoke`.
 
-What can be had only over a network is replaced by files of the same formats: a ModelNet40-C archive with all
-77 files but three objects per class, the four CLIPs as directories of random weights of both libraries, and a
-random PointNet as the benchmark saves it. The code, the rules and the preset are the real ones; `SHRUNKEN`
-lists the numbers that differ. Every variant of every object is aligned (`alignment.clouds: all`).
+Files of the same formats replace the downloads: a ModelNet40-C archive with all 77 files but three objects
+per class, four CLIPs with random weights in the formats of both libraries, and a random PointNet in the
+benchmark's format. The code, the rules and the preset are unchanged; `SHRUNKEN` lists the numbers that
+differ. Every object is aligned at every corruption level (`alignment.clouds: all`).
 """
 
 import argparse
@@ -32,15 +32,15 @@ from pointspider.encoders.points.architectures.pointnet import PointNet
 from pointspider.study.remote import read_remotes
 
 ROOT = Path(__file__).parents[1]
-#: The real test split, where it is at hand.
+#: The real test split, if it is available.
 REAL = ROOT.parent / "shared/real_data/modelnet40_c"
 #: Objects per class.
 OBJECTS = 3
-#: Pixels of the renders and of what the CLIPs take.
+#: Pixels of the renders and of the input of the CLIPs.
 RESOLUTION = 32
 WIDTH, LAYERS, PATCH = 64, 2, 8
 
-#: What differs from the preset, below presets.paper.
+#: Changes to presets.paper.
 SHRUNKEN = {
     "alignment": {"split": {"train": 90, "test": 30}},
     "test": {"clouds": "corruptions"},
@@ -54,7 +54,7 @@ SHRUNKEN = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("directory", type=Path, help="where the checkout, its stand-ins and results go")
+    parser.add_argument("directory", type=Path, help="for the checkout, the substitutes and the results")
     directory = parser.parse_args().directory.resolve()
     clear(directory)
     copy_checkout(directory)
@@ -67,23 +67,23 @@ def main() -> None:
     print((directory / "results/paper/tables/summary.md").read_text())
     print(
         f"{time.perf_counter() - start:.0f} s, {used.ru_utime + used.ru_stime:.0f} CPU s, largest process "
-        f"{used.ru_maxrss / 2**20:.2f} GiB; the rest is in {directory / 'results/paper'}"
+        f"{used.ru_maxrss / 2**20:.2f} GiB; see {directory / 'results/paper'}"
     )
 
 
 def clear(directory: Path) -> None:
-    """Make the directory anew; one that this script did not make is left alone."""
+    """Create the directory again; refuse one that this script did not create."""
     marker = directory / ".paper-smoke"
     if directory.exists():
         if not marker.exists():
-            raise SystemExit(f"{directory}: exists and was not made by this script; name another.")
+            raise SystemExit(f"{directory}: exists and was not created by this script; choose another.")
         shutil.rmtree(directory)
     directory.mkdir(parents=True)
     marker.touch()
 
 
 def copy_checkout(directory: Path) -> None:
-    """The files that git knows, or would; without results."""
+    """List the tracked and untracked files without results."""
     listing = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -98,7 +98,7 @@ def copy_checkout(directory: Path) -> None:
 
 
 def write_archive(directory: Path) -> None:
-    """data/modelnet40_c.zip, put in place by hand; data/sources.csv then has its bytes and checksum."""
+    """Write data/modelnet40_c.zip, with its size and checksum in data/sources.csv."""
     archive = directory / "data/modelnet40_c.zip"
     with zipfile.ZipFile(archive, "w") as file:
         for name, array in release_arrays().items():
@@ -112,9 +112,9 @@ def write_archive(directory: Path) -> None:
 
 
 def release_arrays() -> dict[str, np.ndarray]:
-    """{file's stem: array} of a release, class by class in random order, as the benchmark has them.
+    """Return {stem of the file: array} of a release, in random order.
 
-    Clouds are real ones where they are at hand; what needs a mesh is made of procedural objects.
+    Clouds are real if available; meshes are procedural.
     """
     source = ProceduralSource(ProceduralSettings(evaluation_objects=OBJECTS), 1)
     labels, pools, meshes, keys = [], [], [], []
@@ -144,7 +144,7 @@ def real_clouds(label: int) -> list[np.ndarray]:
 
 
 def write_pointnet(path: Path) -> None:
-    """A random PointNet as the benchmark saves one that was trained on several GPUs."""
+    """Write a random PointNet in the benchmark's format for several GPUs."""
     torch.manual_seed(0)
     state = {f"module.model.{key}": tensor for key, tensor in PointNet(40).state_dict().items()}
     path.parent.mkdir(parents=True)
@@ -152,7 +152,7 @@ def write_pointnet(path: Path) -> None:
 
 
 def write_params(directory: Path) -> None:
-    """params.yaml with the preset `paper` selected and shrunken, and its CLIPs written beside."""
+    """Select and shrink the preset `paper` in params.yaml, and write its CLIPs."""
     params = yaml.safe_load((directory / "params.yaml").read_text())
     params["preset"] = "paper"
     paper = params["presets"]["paper"]
@@ -176,7 +176,7 @@ def merge(values: dict, changes: dict) -> None:
 
 
 def write_open_clip(directory: Path) -> None:
-    """A random CLIP as open_clip's are on the hub."""
+    """Write a random CLIP in open_clip's format."""
     tower = {"width": WIDTH, "layers": LAYERS}
     architecture = {
         "embed_dim": WIDTH,
@@ -194,7 +194,7 @@ def write_open_clip(directory: Path) -> None:
 
 
 def write_transformers(directory: Path) -> None:
-    """A random CLIP as OpenAI's are on the hub, with their tokenizer, which open_clip has too."""
+    """Write a random CLIP in the format of OpenAI's on the hub, with their tokenizer."""
     tower = {
         "hidden_size": WIDTH, "intermediate_size": 4 * WIDTH, "num_attention_heads": 2,
         "num_hidden_layers": LAYERS, "hidden_act": "quick_gelu",

@@ -1,10 +1,10 @@
-"""Rendering at full size: the reference procedure and ours, with every Mitsuba variant that works here.
+"""Benchmark the reference procedure and ours at full size, with every Mitsuba variant that works here.
 
     make bench-render          # about 12 minutes on 2 quiet cores
 
-Eight procedural clouds that cover between 6 and 50 % of the picture are timed after a ninth. Leaves
-benchmarks/out/rendering.csv and a plot, and prints how much CPU time the reference takes beside ours, the
-worst cloud's likeness, and what ModelNet40-C's 135,740 clouds would take.
+Eight procedural clouds that cover between 6 and 50 % of the picture are timed after a warm-up cloud. Writes
+benchmarks/out/rendering.csv and a plot, and prints the ratio of CPU times, the PSNR of the worst cloud, and
+the time for ModelNet40-C's 135,740 clouds.
 """
 
 from dataclasses import asdict, replace
@@ -27,9 +27,9 @@ OUT = Path(__file__).parent / "out"
 CLASSES = ("keyboard", "guitar", "airplane", "car", "plant", "sofa", "chair", "lamp", "night_stand")
 POINTS = 1024
 ENCODER_RESOLUTION = 224
-SCALAR_CLOUDS = ("keyboard", "car")  # the scalar reference takes a minute and a half for each
+SCALAR_CLOUDS = ("keyboard", "car")  # the scalar reference takes 90 s per cloud
 THREADS = 2
-ALL_CLOUDS = 135_740  # 2,468 objects of ModelNet40's test split in 55 variants
+ALL_CLOUDS = 135_740  # 2,468 objects of ModelNet40's test split at 55 levels
 COLUMNS = {
     "variant": "variant", "method": "method", "quality": "quality", "resolution": "resolution",
     "samples_per_pixel": "spp", "clouds": "clouds", "points_per_second": "points_per_second",
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def _cpu_ratio(frame: pd.DataFrame) -> pd.Series:
-    """CPU time that the reference takes, over the row's."""
+    """Return the CPU time of the reference divided by that of the row."""
     reference = frame[frame["method"] == "reference"].set_index("variant")["cpu_seconds_per_cloud"]
     return frame["variant"].map(reference) / frame["cpu_seconds_per_cloud"]
 
