@@ -1,4 +1,4 @@
-# Two commands: `make tables` (Tables I-III) and `make test`. Both create .venv from the lock when it is missing.
+# `make tables` (Tables I-III) and `make test`. Both create .venv from the lock if it is missing.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -15,10 +15,11 @@ test: $(INSTALLED) lint
 
 lint: $(INSTALLED)
 	ruff check . && ruff format --check .
+	lint-imports
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
 
-# After `git clone` or `git pull`: fetch the results from the DVC remote and tell Snakemake that they are current.
+# After `git clone` or `git pull`: pull the results from the DVC remote and mark them as up to date for Snakemake.
 sync: $(INSTALLED)
 	dvc pull
 	test "$$(dvc status --json)" = "{}" || { dvc status; exit 1; }
@@ -28,23 +29,23 @@ sync: $(INSTALLED)
 schema: $(INSTALLED)
 	python -m pointspider.study.config
 
-# How fast clouds are corrupted and renders embedded, against plain loops: benchmarks/out/data.csv.
+# Benchmark corruptions and embeddings of renders against plain loops: benchmarks/out/data.csv.
 bench-data: $(INSTALLED)
 	python benchmarks/data.py
 
-# How fast mappers are trained and used, against a plain PyTorch loop: benchmarks/out/mapper.csv.
+# Benchmark training and prediction of mappers against a plain PyTorch loop: benchmarks/out/mapper.csv.
 bench-mapper: $(INSTALLED)
 	python benchmarks/mapper.py
 
-# How fast and how well clouds are rendered, at full size (12 quiet minutes): benchmarks/out/rendering.csv.
+# Benchmark the renderer at full size (12 minutes on a quiet machine): benchmarks/out/rendering.csv.
 bench-render: $(INSTALLED)
 	python benchmarks/rendering.py
 
-# The preset `paper` on small stand-ins for everything that is fetched: does it run to the end?
+# Run the preset `paper` on small substitutes for all downloads.
 paper-smoke: $(INSTALLED)
 	python benchmarks/paper_smoke.py tmp/paper-smoke
 
-# What `snakemake --config preset=paper` would fetch and run here, and about how long that takes.
+# Estimate what `snakemake --config preset=paper` downloads and runs, and how long it takes.
 paper-dry-run: $(INSTALLED)
 	python benchmarks/paper_dry_run.py
 
@@ -52,7 +53,7 @@ paper-dry-run: $(INSTALLED)
 lock: $(INSTALLED)
 	python envs/lock.py $(UPGRADE)
 
-# uv installs the lock in a third of pip's time. Where uv cannot be installed, pip does; both check every hash.
+# uv installs the lock in a third of pip's time. Without uv, pip installs it. Both check every hash.
 $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"PointSpider needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}: set PYTHON=python3.x")'
 	$(PYTHON) -m venv --clear .venv
