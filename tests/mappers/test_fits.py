@@ -20,7 +20,7 @@ from pointspider.mappers.fits import (
     ridge,
 )
 
-LAMBDAS = [0.001, 0.1, 10]
+LAMBDAS = [0.001, 0.1, 10.0]
 
 
 def draw(n=60, inputs=7, outputs=4, noise=1.0, seed=0) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +137,7 @@ def test_without_penalty_reduced_rank_is_least_squares_on_the_principal_fitted_d
     x, y = draw()
     weight = np.linalg.lstsq(x - x.mean(0), y - y.mean(0), rcond=None)[0]
     axes = np.linalg.svd((x - x.mean(0)) @ weight)[2][:2]
-    fitted = reduced_rank(Centred.of(x, y), 0, 2)
+    fitted = reduced_rank(Centred.of(x, y), 0.0, 2)
     np.testing.assert_allclose(fitted.weight, weight @ axes.T @ axes, atol=1e-5)
 
 
@@ -174,8 +174,8 @@ def test_the_best_of_the_grid_is_taken_and_its_end_is_told():
     fitted = fit(x, y)
     best = cross_validated_l1(x, y, np.arange(60), LAMBDAS, [1, 2], 5, 0)[:, -1].argmin()
     assert fitted["ridge"].facts["lambda"] == LAMBDAS[best]
-    assert fit(x, y, lambdas=[10, 100])["ridge"].facts == {"lambda": 10, "lambda_at_end": 1}
-    assert fit(x, y, lambdas=[10])["ridge"].facts == {"lambda": 10, "lambda_at_end": 0}
+    assert fit(x, y, lambdas=[10.0, 100.0])["ridge"].facts == {"lambda": 10, "lambda_at_end": 1}
+    assert fit(x, y, lambdas=[10.0])["ridge"].facts == {"lambda": 10, "lambda_at_end": 0}
     one_dimensional = x[:, :1] @ np.ones((1, 4)) + np.random.default_rng(1).normal(size=(60, 4))
     assert fit(x, one_dimensional)["reduced_rank"].facts["rank"] == 1
 

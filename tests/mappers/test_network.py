@@ -223,10 +223,9 @@ def test_unknown_norm_is_refused():
         Mapper(4, 4, "batch")
 
 
-@pytest.mark.parametrize("shape", [(3, 7), (6,)])
-def test_embeddings_of_another_width_are_refused_naming_both(shape):
-    with pytest.raises(InputError, match=rf"\(n, 6\), not \({shape[0]},"):
-        make_mapper("none").predict(np.zeros(shape, np.float32))
+def test_embeddings_of_another_width_are_refused_naming_both():
+    with pytest.raises(InputError, match=r"\(n, 6\), not \(3, 7\)"):
+        make_mapper("none").predict(np.zeros((3, 7), np.float32))
 
 
 def rewrite(path, mapper: Mapper, change) -> None:

@@ -8,6 +8,7 @@ from sklearn.metrics import mean_absolute_error
 from sklearn.metrics.pairwise import cosine_similarity
 
 from pointspider.core.errors import InputError
+from pointspider.encoders.points.registry import create_point_encoder
 from pointspider.mappers.baselines import fit_predictors
 from pointspider.mappers.files import load_predictor
 from pointspider.mappers.settings import MapperSettings
@@ -18,7 +19,7 @@ from pointspider.study.evaluate.alignment import (
     ImageSpace,
     evaluate,
 )
-from pointspider.study.evaluate.candidates import fitted, references, trained
+from pointspider.study.evaluate.candidates import classifier_of, fitted, references, trained
 
 CLASSES = ["bed", "chair", "lamp"]
 N_OBJECTS, VARIANTS = 12, [("original", 0), ("shear", 1), ("shear", 2)]
@@ -249,6 +250,17 @@ def test_candidates_are_references_baselines_and_both_epochs_of_every_training(t
     assert ridge["lambda"] == 0.1
     predicted = load_predictor(tmp_path / "ridge.safetensors").predict(train.points)
     assert ridge["l1_train"] == pytest.approx(mean_absolute_error(TRAIN, predicted), rel=1e-5)
+
+
+def test_a_classifier_of_other_classes_is_not_evaluated(caplog):
+    names = [*CLASSES, "sofa"]
+    encoder = create_point_encoder("pointnet_vanilla", 4).eval()
+    assert classifier_of(encoder, names, names)(np.zeros((2, 1024), np.float32)).shape == (2, 4)
+    assert classifier_of(encoder, names, CLASSES) is None
+    assert not caplog.records
+    assert classifier_of(encoder, CLASSES, CLASSES) is None
+    assert "classifier has 4 classes, not the 3 of the clouds" in caplog.text
+    assert classifier_of(object(), CLASSES, CLASSES) is None
 
 
 def test_one_test_cloud():

@@ -29,7 +29,7 @@ class Affine:
 
     weight: Float32[np.ndarray, "inputs outputs"]
     bias: Float32[np.ndarray, " outputs"]
-    facts: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, int | float] = field(default_factory=dict)
 
     @property
     def input_width(self) -> int:

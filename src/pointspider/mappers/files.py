@@ -46,9 +46,7 @@ def read_metadata(path: str | Path) -> dict[str, Any]:
         if content["kind"] not in ("network", "affine"):
             raise ValueError(f"unknown kind '{content['kind']}'")
     except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a predictor, or incomplete ({error}). Delete it and run again."
-        ) from error
+        raise InputError(f"{path}: not a complete predictor ({error}). Delete it and run again.") from error
     return content
 
 

@@ -25,14 +25,14 @@ from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 from pointspider.mappers.affine import Affine
 
-NOTHING: Mapping[str, float] = MappingProxyType({})
+NOTHING: Mapping[str, int | float] = MappingProxyType({})
 #: Bytes of a float64 block of output dimensions; small enough for few megabytes of temporary arrays.
 BLOCK_BYTES = 2**26
 
 
 def fit_baselines(
-    x: Float[np.ndarray, "N X"],
-    y: Float[np.ndarray, "N Y"],
+    x: Float[np.ndarray, "..."],
+    y: Float[np.ndarray, "..."],
     groups: Shaped[np.ndarray, " N"],
     lambdas: Sequence[float],
     folds: int,
@@ -41,8 +41,8 @@ def fit_baselines(
     """Fit every baseline, one after the other.
 
     Args:
-        x: point-cloud embeddings of the training split.
-        y: image embeddings of the same clouds.
+        x: point-cloud embeddings of the training split, (N, X).
+        y: image embeddings of the same clouds, (N, Y).
         groups: cross-validation leaves out clouds of the same group together: of an object, or of a class.
         lambdas: `baselines.ridge_lambdas` of params.yaml.
         folds: `baselines.folds` of params.yaml; at most one per group.
@@ -92,7 +92,7 @@ class Centred:
         y: minus its mean.
     """
 
-    basis: Float64[np.ndarray, "N K+1"]
+    basis: Float64[np.ndarray, "N columns"]
     singular: Float64[np.ndarray, " K"]
     right: Float64[np.ndarray, "K X"]
     x_mean: Float64[np.ndarray, " X"]
@@ -130,7 +130,7 @@ class Centred:
         return shrinkage
 
     def affine(
-        self, coefficients: np.ndarray, facts: Mapping[str, float], shift: np.ndarray | float = 0.0
+        self, coefficients: np.ndarray, facts: Mapping[str, int | float], shift: np.ndarray | float = 0.0
     ) -> Affine:
         """The map with `coefficients`, (K, Y), in the basis `right`, and `shift` added to y_mean."""
         weight = self.right.T @ coefficients
@@ -154,7 +154,7 @@ def procrustes(data: Centred) -> Affine:
     return _affine(weight, data.y_mean - data.x_mean @ weight, {"scale": float(scale)})
 
 
-def ridge(data: Centred, penalty: float, facts: Mapping[str, float] = NOTHING) -> Affine:
+def ridge(data: Centred, penalty: float, facts: Mapping[str, int | float] = NOTHING) -> Affine:
     """Fit least squares with λ · ‖weight‖²; the bias is not penalised.
 
     λ is `penalty` times the mean squared singular value of the centred point embeddings, so that its meaning
@@ -163,7 +163,9 @@ def ridge(data: Centred, penalty: float, facts: Mapping[str, float] = NOTHING) -
     return data.affine(data.shrinkage(penalty)[:, None] * (data.left.T @ data.y), facts)
 
 
-def reduced_rank(data: Centred, penalty: float, rank: int, facts: Mapping[str, float] = NOTHING) -> Affine:
+def reduced_rank(
+    data: Centred, penalty: float, rank: int, facts: Mapping[str, int | float] = NOTHING
+) -> Affine:
     """Fit `ridge` under the constraint that the weight has at most `rank`.
 
     This is ridge's weight, projected on the directions of the image space in which ridge explains most
@@ -194,7 +196,7 @@ def cross_validated_l1(
     ranks: Sequence[int],
     folds: int,
     seed: int,
-) -> Float64[np.ndarray, "lambdas ranks+1"]:
+) -> Float64[np.ndarray, "lambdas choices"]:
     """Cross-validate `reduced_rank` with every λ and rank, and `ridge` with every λ.
 
     The measure is L1, as in the table, although the fits are least squares.
@@ -338,7 +340,7 @@ def _blocks(rows: int, width: int) -> list[slice]:
     return [slice(start, start + columns) for start in range(0, width, columns)]
 
 
-def _affine(weight: np.ndarray, bias: np.ndarray, facts: Mapping[str, float] = NOTHING) -> Affine:
+def _affine(weight: np.ndarray, bias: np.ndarray, facts: Mapping[str, int | float] = NOTHING) -> Affine:
     return Affine(weight.astype(np.float32), bias.astype(np.float32), facts)
 
 
@@ -347,7 +349,7 @@ def _ranks(width: int) -> list[int]:
     return [2**i for i in range(max((width - 1).bit_length(), 1))]
 
 
-def _chosen(lambdas: Sequence[float], best: int) -> dict[str, float]:
+def _chosen(lambdas: Sequence[float], best: int) -> dict[str, int | float]:
     """The chosen λ; beyond an end of the grid there might be a better one."""
     at_end = len(lambdas) > 1 and best in (0, len(lambdas) - 1)
     return {"lambda": lambdas[best], "lambda_at_end": int(at_end)}

@@ -84,10 +84,10 @@ class TrainingResult:
 
 
 def train_mapper(
-    x_train: Float[np.ndarray, "train inputs"],
-    y_train: Float[np.ndarray, "train outputs"],
-    x_test: Float[np.ndarray, "test inputs"],
-    y_test: Float[np.ndarray, "test outputs"],
+    x_train: Float[np.ndarray, "..."],
+    y_train: Float[np.ndarray, "..."],
+    x_test: Float[np.ndarray, "..."],
+    y_test: Float[np.ndarray, "..."],
     norm: str,
     settings: MapperSettings,
     seed: int,
@@ -99,8 +99,8 @@ def train_mapper(
     """Train one mapper.
 
     Args:
-        x_train, x_test: point-cloud embeddings.
-        y_train, y_test: image embeddings of the same clouds.
+        x_train, x_test: point-cloud embeddings, (clouds, input width).
+        y_train, y_test: image embeddings of the same clouds, (clouds, output width).
         norm: none, layer or response. With the same seed, the three have the same initial Linear weights and
             batches.
         settings: see `MapperSettings`.

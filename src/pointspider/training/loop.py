@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from tqdm import tqdm
@@ -22,6 +22,7 @@ Metrics = dict[str, float]
 OnEpoch = Callable[[int, Metrics], None]
 
 
+@runtime_checkable
 class Stateful(Protocol):
     """Modules, optimisers and learning-rate schedules."""
 
