@@ -171,7 +171,7 @@ def test_preprocessing_resizes_and_standardises(images, size):
 
 @pytest.mark.parametrize("shape", [(2, 32, 24, 3), (32, 32, 3)])
 def test_preprocessing_refuses_what_is_no_square_image(shape):
-    with pytest.raises(TypeError, match="(?i)uint8"):
+    with pytest.raises(TypeError, match=r"(?i)uint8"):
         Preprocessing(32, tuple(MEAN), tuple(STD), Image.Resampling.BICUBIC)(np.zeros(shape, np.uint8), CPU)
 
 

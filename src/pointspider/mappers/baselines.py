@@ -38,7 +38,8 @@ def fit_predictors(
     Raises:
         InputError: the embeddings cannot be fitted.
     """
-    folder, facts = Path(folder), []
+    folder = Path(folder)
+    facts: list[dict[str, object]] = []
     for name, fit in fit_baselines(x_train, y_train, groups, lambdas, folds, fold_seed):
         fit.save(folder / f"{name}.safetensors")
         l1_train = float(np.abs(fit.predict(x_train) - y_train).mean())
