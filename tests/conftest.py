@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from jaxtyping import install_import_hook
+
+# Types and shapes of arrays are checked at every call
+CHECKED = ("core", "encoders", "mappers", "training")
+install_import_hook([f"pointspider.{package}" for package in CHECKED], "typecheck.check")
 
 ROOT = Path(__file__).parents[1]
 

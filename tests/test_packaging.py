@@ -185,7 +185,6 @@ def test_an_installation_holds_the_types_and_templates(renderer):
     assert not [path for path in files if not (packages / "pointspider" / path).is_file()]
 
 
-@pytest.mark.xfail(reason="the command imports pandas")
 def test_the_extra_render_renders(renderer, tmp_path):
     np.save(tmp_path / "cloud.npy", np.random.default_rng(0).normal(size=(128, 3)))
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}

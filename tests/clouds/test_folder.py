@@ -137,6 +137,21 @@ def test_hidden_files_are_skipped_and_classes_sorted(tmp_path):
     assert len(source.input_files(FolderSettings(directory=str(tmp_path)))) == 12
 
 
+def test_files_outside_of_the_classes_are_not_read(tmp_path):
+    """A README or .DS_Store must not run jobs again; a class may be a link to a folder."""
+    settings = FolderSettings(directory=str(tmp_path / "clouds"), classes=("bed", "mug"))
+    for name in ("clouds/bed", "clouds/spare", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+        np.save(tmp_path / name / "a.npy", random_points(20, 0))
+    (tmp_path / "clouds/mug").symlink_to(tmp_path / "elsewhere")
+    for name in ("README.md", ".DS_Store", "bed/.DS_Store"):
+        (tmp_path / "clouds" / name).touch()
+    files = [str(tmp_path / "clouds" / name) for name in ("bed/a.npy", "mug/a.npy")]
+    assert FolderSource.input_files(settings) == files
+    assert FolderSource.input_files(settings, "mug") == files[1:]
+    assert FolderSource(settings, 1).objects() == {"all": {"bed": ["a"], "mug": ["a"]}}
+
+
 def test_labels_of_hdf5_files_in_the_directory_are_classes(tmp_path):
     for stem, labels in (("train0", [[1], [0], [1]]), ("test0", [[0], [2], [1]])):
         with h5py.File(tmp_path / f"{stem}.h5", "w") as file:

@@ -79,7 +79,7 @@ def test_the_arguments_are_not_changed(params):
         ),
         ("presets.paper.mapper.epochs", ..., r"mapper\.epochs: missing\."),
         ("presets.paper.clouds.source", ..., r"clouds\.source: missing\."),
-        ("presets.paper.clouds.source", "web", r"paper\.clouds\.source: is 'web'; should be 'procedural', "),
+        ("presets.paper.clouds.source", "web", r"paper\.clouds\.source: is 'web'; should be 'folder', "),
         ("presets.paper.clouds.classes", 3, r"classes: is 3; should be 'all' or should be a valid list"),
         ("mapper.norm", "batch", r"mapper\.norm: is 'batch'; should be 'none', 'layer' or 'response'"),
         ("mapper.learning_rate", "fast", r"mapper\.learning_rate: is 'fast'; should be a valid number"),

@@ -67,7 +67,7 @@ def open_collection(project: Path, params: dict[str, Any]) -> Collection:
     if not paths:
         raise InputError(f"{results}: has no embeddings; run `snakemake --cores all` first.")
     mappers = results / "mappers/objects" / params["mapper"]["norm"]
-    run = next((run for run in read_json(mappers / "runs.json") if run["seed"] == seed), {})
+    run: dict[str, Any] = next((run for run in read_json(mappers / "runs.json") if run["seed"] == seed), {})
     if epoch := run.get("diverged_at"):  # its weights may well be finite
         raise InputError(
             f"{mappers}: the mapper of seed {seed} diverged at epoch {epoch}; choose another mapper.norm or "

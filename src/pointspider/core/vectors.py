@@ -73,7 +73,9 @@ def nearest(
     return indices, similarities
 
 
-def _nearest(queries: Rows, gallery: Rows, k: int, chunk: int) -> tuple[Indices, Similarities]:
+def _nearest(
+    queries: Rows, gallery: Float[np.ndarray, "G D"], k: int, chunk: int
+) -> tuple[Indices, Similarities]:
     """Find the neighbours of a chunk of unit rows: merge the best so far with each chunk of the gallery."""
     rows = columns = np.zeros(0, dtype=np.int64)  # of the candidates: query and gallery row
     values = np.zeros(0, dtype=np.float32)  # and similarity

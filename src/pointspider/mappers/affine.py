@@ -42,7 +42,7 @@ class Affine:
         return len(self.bias)
 
     def predict(
-        self, embeddings: Float[np.ndarray, "clouds inputs"]
+        self, embeddings: Float[np.ndarray, "*clouds inputs"]
     ) -> Float32[np.ndarray, "clouds outputs"]:
         """Map point-cloud embeddings to image embeddings.
 

@@ -25,7 +25,7 @@ class Predictor(Protocol):
         """Width of image embeddings."""
 
     def predict(
-        self, embeddings: Float[np.ndarray, "clouds inputs"]
+        self, embeddings: Float[np.ndarray, "*clouds inputs"]
     ) -> Float32[np.ndarray, "clouds outputs"]:
         """Map point-cloud embeddings to image embeddings.
 
@@ -38,7 +38,7 @@ class Predictor(Protocol):
 
 
 def check_embeddings(
-    embeddings: Float[np.ndarray, "clouds inputs"], width: int
+    embeddings: Float[np.ndarray, "*clouds inputs"], width: int
 ) -> Float32[np.ndarray, "clouds inputs"]:
     """Return point-cloud embeddings as float32.
 

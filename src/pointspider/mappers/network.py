@@ -203,7 +203,7 @@ class Mapper(nn.Module):
 
     @torch.inference_mode()
     def predict(
-        self, embeddings: Float[np.ndarray, "clouds inputs"]
+        self, embeddings: Float[np.ndarray, "*clouds inputs"]
     ) -> Float32[np.ndarray, "clouds outputs"]:
         """Map point-cloud embeddings to image embeddings.
 

@@ -98,9 +98,13 @@ class FolderSource(Source):
     @classmethod
     def input_files(cls, settings: FolderSettings, class_name: str | None = None) -> list[str]:
         directory = Path(settings.directory)
-        folder = directory / (class_name or "")
-        files = folder.rglob("*") if folder.is_dir() else directory.glob("*")
-        return sorted(str(path) for path in files if path.is_file() and path.name[0] != ".")
+        classes = [class_name] if class_name else class_names(settings)
+        # A class without a folder is in the HDF5 files with labels, which are in the directory itself.
+        folders = {directory / name if (directory / name).is_dir() else directory for name in classes}
+        suffixes = FORMATS["h5"].extensions
+        files = [path for folder in folders for path in folder.iterdir() if path.is_file()]
+        files = [path for path in files if path.parent != directory or path.suffix.lower() in suffixes]
+        return sorted(str(path) for path in files if path.name[0] != ".")
 
     def objects(self) -> Objects:
         return {ALL: {name: list(places) for name, places in self._places.items()}}

@@ -6,12 +6,23 @@ Checks that involve more than one section are in `pointspider.study.config.load`
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    create_model,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from pointspider.clouds.corruptions.registry import CORRUPTIONS
+from pointspider.clouds.sources.base import SourceSettings
+from pointspider.clouds.sources.registry import SOURCES
 from pointspider.encoders.points.registry import list_point_encoders
 
 T = TypeVar("T")
@@ -98,7 +109,12 @@ class Seeds(Section):
     """Monte-Carlo samples"""
 
 
-class _Clouds(Section):
+class CloudsSection(Section):
+    """Where clouds come from and how they are corrupted, without the settings of the source itself"""
+
+    source: str
+    """where the clouds come from"""
+    directory: str | None
     points: Count
     """points per clean cloud"""
     corruptions: Annotated[list[Annotated[str, *_one_of(STUDIED)]], *_list()]
@@ -115,45 +131,25 @@ class _Clouds(Section):
     """corruption levels of each encoder object that the CLIPs are trained on: clean, and random others"""
 
 
-class ProceduralClouds(_Clouds):
-    """40 classes of parametric shapes"""
-
-    source: Literal["procedural"]
-    """where the clouds come from"""
-    directory: None = None
-    evaluation_objects: Annotated[int, Field(ge=2)]
-
-
-class FolderClouds(_Clouds):
-    """Files of the user, in one sub-folder per class"""
-
-    source: Literal["folder"]
-    """where the clouds come from"""
-    directory: str
-    """path of the folder"""
+def _clouds(settings: type[SourceSettings]) -> type[CloudsSection]:
+    """Return the section `clouds` of one source: its own settings and those of the study."""
+    own: dict[str, Any] = {
+        name: (field.annotation, field)
+        for name, field in settings.model_fields.items()
+        if name not in ("source", "classes", "corruptions")
+    }
+    source = Field(description=CloudsSection.model_fields["source"].description)
+    own["source"] = (settings.model_fields["source"].annotation, source)
+    return create_model(settings.__name__, __base__=CloudsSection, __doc__=settings.__doc__, **own)
 
 
-class ReleasedClouds(_Clouds):
-    """The release of ModelNet40-C"""
-
-    source: Literal["modelnet40c"]
-    """where the clouds come from"""
-    directory: str
-    """path of the unpacked release"""
-
-
-class GeneratedClouds(_Clouds):
-    """ModelNet40-C, generated from ModelNet40"""
-
-    source: Literal["generate"]
-    """where the clouds come from"""
-    directory: str
-    """path of the directory that contains `modelnet40_ply_hdf5_2048` and `ModelNet40`"""
-
-
-Clouds = Annotated[
-    ProceduralClouds | FolderClouds | ReleasedClouds | GeneratedClouds, Field(discriminator="source")
-]
+if TYPE_CHECKING:
+    Clouds = CloudsSection
+else:
+    Clouds = Annotated[
+        Union[tuple(_clouds(source.Settings) for source in SOURCES.values())],  # noqa: UP007 (members are computed)
+        Field(discriminator="source"),
+    ]
 
 
 class ImageEmbedding(Section):

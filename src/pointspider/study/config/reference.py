@@ -60,8 +60,8 @@ def _walk(node: Mapping[str, Any], definitions: Mapping[str, Any], path: str) ->
             yield from _walk(inner, definitions, f"{here}.*.")
         else:
             types = dict.fromkeys(kind for value in values for kind in _types(value))
-            described = (value["description"] for value in values if "description" in value)
-            yield Parameter(here, ", ".join(types), next(described, ""))
+            described = dict.fromkeys(value["description"] for value in values if "description" in value)
+            yield Parameter(here, ", ".join(types), "; ".join(described))
 
 
 def _members(node: Mapping[str, Any], definitions: Mapping[str, Any]) -> list[Mapping[str, Any]]:
