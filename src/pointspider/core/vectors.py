@@ -1,7 +1,9 @@
 """Directions, and nearest neighbours by cosine similarity, computed in chunks."""
 
+from collections.abc import Iterable
+
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Bool, Float, Int, Num
 
 from pointspider.core.errors import InputError
 
@@ -65,31 +67,60 @@ def nearest(
         )
     if not 1 <= k <= len(gallery):
         raise InputError(f"k: {k} nearest of {len(gallery)} rows; choose 1 to {len(gallery)}.")
+    return nearest_units(queries, [gallery], k, chunk)
+
+
+def nearest_units(
+    queries: Float[np.ndarray, "Q D"],
+    blocks: Iterable[Float[np.ndarray, "_ D"]],
+    k: int,
+    chunk: int = 4096,
+    where: Bool[np.ndarray, " G"] | None = None,
+) -> tuple[Indices, Similarities]:
+    """Find the nearest rows as `nearest` does, but of rows that have unit length and are in several arrays.
+
+    Args:
+        queries: of unit length.
+        blocks: the gallery, G rows in all; may be memory-mapped.
+        k: from 1 to G, or to the number of rows where `where` is true.
+        chunk: rows of either side that are compared at a time.
+        where: rows of the gallery to search; None: all.
+    """
     indices = np.empty((len(queries), k), dtype=np.int64)
     similarities = np.empty((len(queries), k), dtype=np.float32)
     for start in range(0, len(queries), chunk):
         part = slice(start, start + chunk)
-        indices[part], similarities[part] = _nearest(queries[part], gallery, k, chunk)
+        indices[part], similarities[part] = _nearest(queries[part], blocks, k, chunk, where)
     return indices, similarities
 
 
 def _nearest(
-    queries: Rows, gallery: Float[np.ndarray, "G D"], k: int, chunk: int
+    queries: Rows,
+    blocks: Iterable[Float[np.ndarray, "_ D"]],
+    k: int,
+    chunk: int,
+    where: Bool[np.ndarray, " G"] | None,
 ) -> tuple[Indices, Similarities]:
-    """Find the neighbours of a chunk of unit rows: merge the best so far with each chunk of the gallery."""
+    """Find the neighbours of a chunk of queries: merge the best so far with each chunk of the gallery."""
     rows = columns = np.zeros(0, dtype=np.int64)  # of the candidates: query and gallery row
     values = np.zeros(0, dtype=np.float32)  # and similarity
-    for start in range(0, len(gallery), chunk):
-        similarity = queries @ gallery[start : start + chunk].T  # (Q, chunk)
-        best = min(k, similarity.shape[1])
-        # Everything at least as similar as the k-th: ties stay in and are resolved in the merge.
-        kth = np.partition(similarity, -best, axis=1)[:, -best, None]
-        new_rows, new_columns = np.nonzero(similarity >= kth)
-        rows = np.concatenate([rows, new_rows])
-        columns = np.concatenate([columns, new_columns + start])
-        values = np.concatenate([values, similarity[new_rows, new_columns]])
-        order = np.lexsort((columns, -values, rows))
-        rank = np.arange(len(rows)) - np.searchsorted(rows[order], rows[order])  # within its query
-        order = order[rank < k]
-        rows, columns, values = rows[order], columns[order], values[order]
+    start = 0
+    for block in blocks:
+        for first in range(0, len(block), chunk):
+            part = block[first : first + chunk]
+            similarity = queries @ part.T  # (Q, chunk)
+            if where is not None:
+                similarity[:, ~where[start : start + len(part)]] = -np.inf
+            best = min(k, len(part))
+            # Everything at least as similar as the k-th: ties stay in and are resolved in the merge.
+            kth = np.partition(similarity, -best, axis=1)[:, -best, None]
+            new_rows, new_columns = np.nonzero(similarity >= np.maximum(kth, np.finfo(np.float32).min))
+            rows = np.concatenate([rows, new_rows])
+            columns = np.concatenate([columns, new_columns + start])
+            values = np.concatenate([values, similarity[new_rows, new_columns]])
+            order = np.lexsort((columns, -values, rows))
+            rank = np.arange(len(rows)) - np.searchsorted(rows[order], rows[order])  # within its query
+            order = order[rank < k]
+            rows, columns, values = rows[order], columns[order], values[order]
+            start += len(part)
     return columns.reshape(-1, k), values.reshape(-1, k)

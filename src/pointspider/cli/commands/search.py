@@ -1,30 +1,153 @@
-"""List the clouds of a finished run whose renders would look most like a cloud's."""
+"""Find the clouds of an index that are most like a cloud, a picture or words.
+
+Build the index with `pointspider index`. Pictures and words need an index in the space of a CLIP.
+"""
 
 import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pointspider.cli.indices import (
+    add_index,
+    blank,
+    draw_picture,
+    draw_points,
+    load_item,
+    open_index,
+    write_sheet,
+)
+from pointspider.core.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from pointspider.index.index import Hit, Query, Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("cloud", type=Path, help="file of a cloud, y up")
+    parser.add_argument("queries", nargs="*", metavar="QUERY", help="files of clouds or pictures")
+    parser.add_argument("--text", action="append", default=[], help="words, such as 'a round table'")
+    parser.add_argument(
+        "--minus", action="append", default=[], help="file or words that the clouds should not resemble"
+    )
+    parser.add_argument("--weight", type=float, default=0.5, help="of what is subtracted (default: 0.5)")
+    parser.add_argument(
+        "--together", action="store_true", help="all queries at once, by their mean direction"
+    )
+    parser.add_argument(
+        "--where",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="such as class=chair; several: either",
+    )
     parser.add_argument("--top", type=int, default=5, help="number of clouds (default: 5)")
+    parser.add_argument("--min-similarity", type=float, help="leave out clouds with a smaller cosine")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="a JSON object per line")
+    form.add_argument("--csv", action="store_true", help="CSV with a header")
+    form.add_argument("--paths-only", action="store_true", help="a path per line")
+    parser.add_argument("--sheet", type=Path, metavar="PNG", help="draw queries and clouds side by side")
+    add_index(parser)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print similarity and name of each cloud, the most similar first."""
-    from pointspider.cli.collection import load_params, open_collection
-    from pointspider.clouds.corruptions.engine import corrupt_clouds
-    from pointspider.clouds.names import CLEAN
-    from pointspider.clouds.sources.folder import load_object
-    from pointspider.core.seeding import generator
-    from pointspider.core.vectors import nearest
+    """Print similarity and id of each cloud, the most similar first."""
+    from pointspider.index.index import Text
 
-    params = load_params(options)
-    pool = load_object(options.cloud, None, generator(params["seeds"]["objects"], options.cloud.name)).points
-    # As many points as the collection's clouds: the maximum over points depends on their number
-    seed, count = params["seeds"]["corruptions"], params["clouds"]["points"]
-    cloud = corrupt_clouds(CLEAN, [pool], [None], [options.cloud.name], seed, count)[0]
-    collection = open_collection(options.project, params)
-    rows, similarities = nearest(collection.embed(cloud), collection.mapped, options.top)
-    for row, similarity in zip(rows[0], similarities[0], strict=True):
-        print(f"{similarity:.3f}  {collection.cloud_ids[row]}")
+    queries: list[Query] = [*options.queries, *map(Text, options.text)]
+    index = open_index(options)
+    results = index.search(
+        queries,
+        minus=[name if Path(name).is_file() else Text(name) for name in options.minus],
+        weight=options.weight,
+        together=options.together,
+        where=parse_where(options.where),
+        top=options.top,
+        min_similarity=options.min_similarity,
+    )
+    _print(options, results)
+    stale = sorted({hit.id for result in results for hit in result.hits if hit.stale})
+    if stale:
+        print(
+            f"pointspider: {len(stale)} of these files changed or vanished since they were indexed, e.g. "
+            f"{stale[0]}; run `pointspider index` again.",
+            file=sys.stderr,
+        )
+    if options.sheet:
+        _write_sheet(options.sheet, queries, results, options.together)
+
+
+def parse_where(conditions: Sequence[str]) -> dict[str, list[str]]:
+    """Read FIELD=VALUE conditions; values of the same field are alternatives.
+
+    Raises:
+        InputError: a condition has no "=".
+    """
+    where: dict[str, list[str]] = {}
+    for condition in conditions:
+        field, equals, value = condition.partition("=")
+        if not equals:
+            raise InputError(f"--where: '{condition}' is not FIELD=VALUE, such as class=chair.")
+        where.setdefault(field, []).append(value)
+    return where
+
+
+def _print(options: argparse.Namespace, results: Sequence["Result"]) -> None:
+    rows = [(result.query, hit) for result in results for hit in result.hits]
+    if options.json:
+        for query, hit in rows:
+            print(json.dumps({"query": query, **_fields(hit)}, ensure_ascii=False))
+    elif options.csv:
+        writer = csv.DictWriter(
+            sys.stdout, ["query", "rank", "similarity", "id", "class", "path"], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows({"query": query, **_fields(hit)} for query, hit in rows)
+    elif options.paths_only:
+        for _, hit in rows:
+            print(hit.item["path"] if "/" not in hit.item["member"] else hit.id)
+    else:
+        for result in results:
+            if len(results) > 1:
+                print(f"# {result.query}")
+            for hit in result.hits:
+                print(f"{hit.similarity:.3f}  {hit.id}")
+
+
+def _fields(hit: "Hit") -> dict[str, Any]:
+    item = hit.item
+    return {
+        "rank": hit.rank,
+        "similarity": round(hit.similarity, 6),
+        "id": hit.id,
+        "class": item["class"],
+        "path": item["path"],
+    }
+
+
+def _write_sheet(path: Path, queries: Sequence["Query"], results: Sequence["Result"], together: bool) -> None:
+    from pointspider.index.index import query_name
+
+    rows = []
+    for number, result in enumerate(results):
+        shown = queries if together else [queries[number]]
+        cells = [(_draw_query(query), f"query: {Path(query_name(query)).name}") for query in shown]
+        cells += [(draw_points(load_item(hit.item)), f"{hit.similarity:.3f} {hit.id}") for hit in result.hits]
+        rows.append(cells)
+    write_sheet(path, rows)
+
+
+def _draw_query(query: "Query") -> "np.ndarray":
+    from pointspider.index.clouds import load_points
+    from pointspider.index.index import PICTURES, Text
+
+    if isinstance(query, Text):
+        return blank()
+    name = str(query)
+    return draw_picture(name) if Path(name).suffix.lower() in PICTURES else draw_points(load_points(name))

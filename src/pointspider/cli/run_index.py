@@ -1,0 +1,116 @@
+"""The models, embeddings and clouds of a finished run, for `pointspider index --from-run`."""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from pointspider.core.errors import InputError
+from pointspider.core.files import read_hdf5, read_json
+from pointspider.encoders.images.hub import model_directory
+from pointspider.index.clouds import describe
+from pointspider.index.models import Models
+from pointspider.study.cloud_files import read_clouds
+from pointspider.study.config import load
+from pointspider.study.config.models import Params
+from pointspider.study.remote import read_remotes
+
+#: Norms of the mappers that the workflow trains; every other predictor is a fit.
+NORMS = ("none", "layer", "response")
+
+
+def load_params(options: argparse.Namespace, preset: str) -> Params:
+    """Return the parameters of a preset."""
+    paths = [options.project / "params.yaml", *([options.configfile] if options.configfile else [])]
+    return load(paths, {"preset": preset})
+
+
+def models_of_run(project: Path, params: Params, predictor: str, device: str = "auto") -> Models:
+    """Describe the point encoder, a predictor and the CLIP of a run.
+
+    Args:
+        project: directory of the checkout.
+        params: of the run.
+        predictor: none, layer or response (the trained mappers, first seed), or the name of a fit.
+        device: see `Models`.
+
+    Raises:
+        InputError: the run is not finished, the predictor does not exist, or its training diverged.
+    """
+    results = project / "results" / params.preset
+    if not any((results / "embeddings/points").glob("*.h5")):
+        raise InputError(f"{results}: has no embeddings; run `snakemake --cores all` first.")
+    remotes = read_remotes(project / "data/sources.csv")
+    points = params.encoders.points
+    checkpoint = results / "encoders" / points.name / "model.safetensors"
+    if points.checkpoint != "train":
+        remote = remotes.get(points.checkpoint)
+        checkpoint = project / (remote.place if remote else points.checkpoint)
+    target = params.alignment.image_embedding
+    clip = params.encoders.images[target.model]
+    if clip.weights == "train":
+        directory = results / "encoders" / target.model
+    else:
+        version = remotes[clip.weights].version if clip.weights in remotes else None
+        directory = model_directory(clip.weights, clip.backend, version)
+    return Models.of(
+        points.name,
+        checkpoint,
+        points=params.clouds.points,
+        predictor=_predictor(results / "mappers/objects", predictor, params.mapper.seeds[0]),
+        clip=directory,
+        backend=clip.backend,
+        layer=target.layer,
+        prompt=params.zero_shot.prompt,
+        device=device,
+    )
+
+
+def _predictor(mappers: Path, name: str, seed: int) -> Path:
+    if name not in NORMS:
+        fits = sorted(path.stem for path in (mappers / "fits").glob("*.safetensors"))
+        if name not in fits:
+            raise InputError(f"predictor: '{name}' does not exist; choose from {', '.join([*NORMS, *fits])}.")
+        return mappers / "fits" / f"{name}.safetensors"
+    run = next((run for run in read_json(mappers / name / "runs.json") if run["seed"] == seed), {})
+    if epoch := run.get("diverged_at"):  # its weights may well be finite
+        raise InputError(
+            f"{mappers / name}: the mapper of seed {seed} diverged at epoch {epoch}; choose another "
+            "predictor."
+        )
+    return mappers / name / f"seed_{seed}_last.safetensors"
+
+
+def rows_of_run(
+    project: Path, params: Params, models: Models
+) -> Iterator[tuple[Float[np.ndarray, "n D"], list[dict[str, Any]]]]:
+    """Yield the embeddings of the clouds of a run and their items, one class at a time."""
+    results = project / "results" / params.preset
+    for path in sorted((results / "embeddings/points").glob("*.h5")):
+        clouds = results / "clouds" / path.name
+        points = {
+            str(name): cloud
+            for names, group in read_clouds(clouds).values()
+            for name, cloud in zip(names, group, strict=True)
+        }
+        for arrays in (group.arrays for group in read_hdf5(path).values()):
+            names = [str(name) for name in arrays["cloud_id"]]
+            items = [{**_fields(name), "path": clouds.absolute(), **describe(points[name])} for name in names]
+            yield models.predict(arrays["global"]), items
+
+
+def _fields(cloud_id: str) -> dict[str, str]:
+    """Fields of a cloud from its name, `<class>/<level>/<object>`."""
+    class_name, level, object_name = cloud_id.split("/")
+    corruption, _, severity = level.rpartition("_")
+    return {
+        "id": cloud_id,
+        "member": cloud_id,
+        "class": class_name,
+        "object": object_name,
+        "corruption": corruption or level,
+        "severity": severity if corruption else "0",
+    }

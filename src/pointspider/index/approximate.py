@@ -1,0 +1,166 @@
+"""Approximate search of large indices with faiss: an inverted file of compressed rows, then exact re-ranking.
+
+The file is derived from the rows and can be deleted. Rows that were added after it was written are searched
+exactly.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int64
+
+from pointspider.core.errors import InputError
+from pointspider.core.files import atomic, read_json, write_json
+from pointspider.index.models import checksum
+from pointspider.index.store import Store
+
+#: Rows from which an index is searched approximately, if faiss is installed.
+LEAST_ROWS = 100_000
+#: Compression by number of rows, up to which it is used. See benchmarks/search.md.
+KINDS = ((2_000_000, "SQ8"), (2**63, "PQ"))
+#: Candidates per query that are re-ranked exactly.
+CANDIDATES = {"SQ8": 100, "PQ": 400}
+#: Recall of the ten nearest rows that the number of searched lists is chosen for, on `TRIALS` rows.
+RECALL, TRIALS = 0.97, 100
+#: Rows that are added at a time.
+CHUNK = 16384
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Description of the file, in approximate.json.
+
+    Attributes:
+        kind: SQ8 or PQ.
+        rows, generation: of the store when the file was written.
+        lists: of the inverted file.
+        probes: lists that a query searches.
+        recall: of ten nearest rows with these.
+        checksum: of approximate.faiss.
+    """
+
+    kind: str
+    rows: int
+    generation: int
+    lists: int
+    probes: int
+    recall: float
+    checksum: str
+
+
+def is_installed() -> bool:
+    """True if faiss can be imported."""
+    try:
+        import faiss  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+class Approximate:
+    """Searches the file of a store.
+
+    Attributes:
+        facts: of the file.
+    """
+
+    def __init__(self, store: Store, facts: Facts, index: Any):
+        self._store, self.facts, self._index = store, facts, index
+
+    @classmethod
+    def open(cls, store: Store) -> "Approximate | None":
+        """Open the file of a store; None if there is none, it is out of date, or faiss is not installed."""
+        path = store.directory / "approximate.json"
+        if not path.is_file() or not is_installed():
+            return None
+        import faiss
+
+        facts = Facts(**read_json(path))
+        if facts.generation != store.generation or facts.rows > len(store):
+            return None
+        data = store.directory / "approximate.faiss"
+        if checksum(data, "delete approximate.json") != facts.checksum:
+            raise InputError(f"{data}: does not match its checksum. Delete it and index again.")
+        return cls(store, facts, faiss.read_index(str(data)))
+
+    @classmethod
+    def build(cls, store: Store, progress: Callable[[int], object] = lambda rows: None) -> "Approximate":
+        """Write the file of a store. Only under `pointspider.index.store.writing`.
+
+        Args:
+            store: of at least a few thousand rows.
+            progress: called with numbers of rows that were added.
+        """
+        import faiss
+
+        n, width = len(store), store.width
+        kind = next(kind for most, kind in KINDS if n <= most)
+        lists = int(min(4 * np.sqrt(n), n / 40, 16384))
+        sample = store.vectors(np.linspace(0, n - 1, min(n, 40 * lists)).astype(np.int64))
+        clusters = faiss.Kmeans(width, lists, niter=8, spherical=True, seed=1)
+        clusters.train(sample)
+        centres = faiss.IndexFlatIP(width)
+        centres.add(clusters.centroids)
+        product = faiss.METRIC_INNER_PRODUCT
+        if kind == "SQ8":
+            index = faiss.IndexIVFScalarQuantizer(
+                centres, width, lists, faiss.ScalarQuantizer.QT_8bit, product, True
+            )
+        else:
+            pieces = max(p for p in range(1, min(width, 128) + 1) if width % p == 0)
+            index = faiss.IndexIVFPQ(centres, width, lists, pieces, 8, product)
+        index.train(sample)
+        for block in store.blocks:
+            for start in range(0, len(block), CHUNK):
+                part = np.array(block[start : start + CHUNK])
+                index.add(part)
+                progress(len(part))
+        approximate = cls(store, Facts(kind, n, store.generation, lists, lists, 1.0, ""), index)
+        probes, recall = approximate._choose_probes()
+        path = store.directory / "approximate.faiss"
+        with atomic(path) as temporary:
+            faiss.write_index(index, str(temporary))
+        approximate.facts = Facts(kind, n, store.generation, lists, probes, recall, checksum(path))
+        write_json(store.directory / "approximate.json", asdict(approximate.facts))
+        return approximate
+
+    def _choose_probes(self) -> tuple[int, float]:
+        """Smallest power of two of lists with a recall of at least `RECALL`, and that recall."""
+        from pointspider.core.vectors import nearest_units
+
+        rows = np.linspace(0, len(self._store) - 1, TRIALS).astype(np.int64)
+        queries = self._store.vectors(rows)
+        expected, _ = nearest_units(queries, self._store.blocks, 10, 2**24 // TRIALS)
+        probes, recall = 1, 0.0
+        while recall < RECALL and probes < self.facts.lists:
+            probes = min(2 * probes, self.facts.lists)
+            found = [self.candidates(query, 10, None, probes) for query in queries]
+            best = [
+                f[np.argsort(-(self._store.vectors(f) @ q))[:10]] for f, q in zip(found, queries, strict=True)
+            ]
+            hits = [len(np.intersect1d(*both)) for both in zip(best, expected, strict=True)]
+            recall = sum(hits) / expected.size
+        return probes, recall
+
+    def candidates(
+        self,
+        query: Float32[np.ndarray, " D"],
+        k: int,
+        where: Bool[np.ndarray, " rows"] | None = None,
+        probes: int | None = None,
+    ) -> Int64[np.ndarray, " found"]:
+        """Return rows that probably contain the `k` nearest of the file's rows."""
+        import faiss
+
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)  # threads cost more than they save on one query
+        selector = None if where is None else faiss.IDSelectorBitmap(np.packbits(where, bitorder="little"))
+        parameters = faiss.SearchParametersIVF(nprobe=probes or self.facts.probes, sel=selector)
+        count = max(CANDIDATES[self.facts.kind], 4 * k)
+        try:
+            found: np.ndarray = self._index.search(query[None], count, params=parameters)[1][0]
+        finally:
+            faiss.omp_set_num_threads(threads)
+        return np.sort(found[found >= 0])
