@@ -11,9 +11,13 @@ import pytest
 import yaml
 from jaxtyping import install_import_hook
 
-# Types and shapes of arrays are checked at every call
-CHECKED = ("core", "encoders", "mappers", "training")
-install_import_hook([f"pointspider.{package}" for package in CHECKED], "typecheck.check")
+# Types and shapes are checked at every call, except in kernels: Dr.Jit's types depend on the variant
+CHECKED = (
+    "clouds", "core", "encoders", "mappers", "training",
+    "render.backends", "render.colours", "render.denoiser", "render.draw", "render.mask", "render.motion",
+    "render.points", "render.reference", "render.renderer", "render.scene", "render.sheet",
+)  # fmt: skip
+install_import_hook([f"pointspider.{name}" for name in CHECKED], "typecheck.check")
 
 ROOT = Path(__file__).parents[1]
 

@@ -1,6 +1,5 @@
 """The digest of the code that a script runs."""
 
-
 import pytest
 
 from pointspider.study.code_digest import code_digest, imported_files, registered_modules

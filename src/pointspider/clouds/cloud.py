@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Int, Integer, Num
 
 from pointspider.core.errors import InputError
 
@@ -58,7 +58,7 @@ class Cloud:
     points: Float[np.ndarray, "N 3"]
     mesh: Mesh | None = None
     colors: Float[np.ndarray, "N 3"] | None = None
-    labels: Int[np.ndarray, " N"] | None = None
+    labels: Integer[np.ndarray, " N"] | None = None
     normals: Float[np.ndarray, "N 3"] | None = None
 
     def __len__(self) -> int:

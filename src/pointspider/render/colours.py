@@ -7,7 +7,7 @@ evenly lit patch has the colour that was asked for; shading darkens it.
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float, Int, Num, UInt8
+from jaxtyping import Float, Num, Shaped, UInt8
 from PIL import ImageColor
 
 from pointspider.core.errors import InputError
@@ -86,7 +86,7 @@ def by_normal(normals: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N 3"]:
 
 
 def by_label(
-    labels: Int[np.ndarray, " N"], palette: Mapping[int, Rgb] | None = None
+    labels: Shaped[np.ndarray, " N"], palette: Mapping[int, Rgb] | None = None
 ) -> Float[np.ndarray, "N 3"]:
     """Return a colour of each label, which depends on its value alone.
 

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int, Num, UInt8
+from jaxtyping import Float, Num, Shaped, UInt8
 
 from pointspider.core.cpus import available_cpus
 from pointspider.core.errors import InputError
@@ -20,7 +20,7 @@ def draw(
     points: Num[np.ndarray, "N 3"],
     colors: Num[np.ndarray, "*N 3"] | str | None = None,
     *,
-    labels: Int[np.ndarray, " N"] | None = None,
+    labels: Shaped[np.ndarray, " L"] | None = None,
     scalars: Num[np.ndarray, " N"] | None = None,
     colormap: str = "viridis",
     limits: tuple[float, float] | None = None,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Num, UInt8
+from jaxtyping import Bool, Float, Float32, Shaped, UInt8
 from PIL import Image
 from tqdm import tqdm
 
@@ -163,12 +163,12 @@ class Renderer:
             self._gather = FinalGather(self._points, quality.near, quality.cache_rays, settings.seed)
 
     def render(
-        self, points: Num[np.ndarray, "B N 3"], colours: Float[np.ndarray, "*B_N 3"] | None = None
+        self, points: Shaped[np.ndarray, "..."], colours: Float[np.ndarray, "*B_N 3"] | None = None
     ) -> UInt8[np.ndarray, "B H W C"]:
         """Render clouds; see `scene.place`.
 
         Args:
-            points: any real or integer type and any scale.
+            points: (B, N, 3), of any real or integer type and any scale.
             colours: linear RGB from 0 to 1, (3,) of all points or (B, N, 3) of each; by default by position.
 
         Returns:

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, Num, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Num, Shaped, UInt8
 
 from pointspider.core.errors import InputError
 
@@ -71,12 +71,9 @@ class Camera:
     orthographic: bool = False
 
     def __post_init__(self) -> None:
-        numbers = {field.name: getattr(self, field.name) for field in fields(self)[:4]}
-        for name, value in numbers.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
+        for name in ("azimuth", "elevation", "distance", "fov"):
+            if not np.isfinite(value := getattr(self, name)):
                 raise InputError(f"camera: {name} is {value!r}, must be a number.")
-        if not isinstance(self.orthographic, bool):
-            raise InputError(f"camera: orthographic is {self.orthographic!r}, must be true or false.")
         if not -90 <= self.elevation <= 90:
             raise InputError(f"camera: elevation is {self.elevation:g}, must be from -90 to 90 degrees.")
         if not 0 < self.distance <= 50:
@@ -85,7 +82,7 @@ class Camera:
             raise InputError(f"camera: fov is {self.fov:g}, must be between 0 and 170 degrees.")
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "Camera":
+    def from_dict(cls, values: Any) -> "Camera":
         """Return the camera of a JSON object; absent keys take their defaults.
 
         Raises:
@@ -95,6 +92,12 @@ class Camera:
         if not isinstance(values, dict) or (unknown := set(values) - set(known)):
             what = f"unknown keys {sorted(unknown)}" if isinstance(values, dict) else "not an object"
             raise InputError(f"camera: {what}; the keys are {', '.join(known)}.")
+        for name, value in values.items():
+            if name == "orthographic":
+                if not isinstance(value, bool):
+                    raise InputError(f"camera: orthographic is {value!r}, must be true or false.")
+            elif isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(f"camera: {name} is {value!r}, must be a number.")
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
@@ -120,7 +123,7 @@ class Camera:
             return axes_towards_scene(self.origin)
         azimuth = np.radians(self.azimuth)
         right = np.array([-np.sin(azimuth), np.cos(azimuth), 0])
-        forward = np.array([0, 0, -np.sign(self.elevation)])
+        forward = np.array([0.0, 0.0, -np.sign(self.elevation)])
         return right, np.cross(right, forward), forward
 
     def sensor(
@@ -236,7 +239,7 @@ def bounding_box(points: Num[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, "3"]
 
 
 def place(
-    points: Num[np.ndarray, "N 3"],
+    points: Shaped[np.ndarray, "..."],
     colours: Float[np.ndarray, "*N 3"] | None = None,
     radius: float = RADIUS,
     up: str | None = None,
@@ -248,7 +251,7 @@ def place(
     box; the cloud is turned so that z is up, and set above the floor.
 
     Args:
-        points: any real or integer type and any scale.
+        points: (N, 3), of any real or integer type and any scale.
         colours: linear RGB from 0 to 1 of all points, (3,), or of each, (N, 3); by default by position, of
             unit length.
         radius: of the spheres, where the longest side is 1.

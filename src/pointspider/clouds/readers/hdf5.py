@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Integer
 
 from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.registry import FORMATS, Format
@@ -35,7 +35,7 @@ def count(path: Path) -> int | None:
         return len(data) if data.ndim == 3 else None
 
 
-def read_classes(path: Path) -> Int[np.ndarray, " n"] | None:
+def read_classes(path: Path) -> Integer[np.ndarray, " n"] | None:
     """Return the dataset `label`, the class of each cloud, or None if there is none.
 
     Raises:

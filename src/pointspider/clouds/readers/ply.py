@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Num
+from jaxtyping import Int, Shaped
 
 from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.fields import cloud_from_fields
@@ -168,7 +168,7 @@ class _Binary:
             for name in element.properties
         }
 
-    def _read_equal(self, element: Element) -> Num[np.ndarray, " n"] | None:
+    def _read_equal(self, element: Element) -> Shaped[np.ndarray, " n"] | None:
         """Read rows whose lists are as long as those of the first row; None if some are not."""
         dtype, at = [], self._at
         for name, kind in element.properties.items():

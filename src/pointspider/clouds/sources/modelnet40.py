@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Float32, Integer
 from pydantic import Field
 
 from pointspider.clouds.cloud import Cloud, Mesh, validate_points
@@ -171,7 +171,7 @@ def _row_names(path: Path, split: str) -> list[tuple[str, str]]:
 
 def read_train_split(
     directory: str | Path, classes: Sequence[str], points: int
-) -> tuple[Float32[np.ndarray, "n N 3"], Int[np.ndarray, " n"]]:
+) -> tuple[Float32[np.ndarray, "n N 3"], Integer[np.ndarray, " n"]]:
     """Read the first points of each cloud of the train split, as ModelNet40-C's benchmark trains on it.
 
     Args:

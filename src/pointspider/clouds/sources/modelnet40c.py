@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int, Num
+from jaxtyping import Float, Integer, Num
 from pydantic import Field
 
 from pointspider.clouds.cloud import Cloud, validate_points
@@ -131,7 +131,7 @@ class ModelNet40C(Source):
             validate_points(cloud, f"{self.directory}/data_{level}.npy row {name}")
         return clouds
 
-    def _open_labels(self) -> Int[np.ndarray, " n"]:
+    def _open_labels(self) -> Integer[np.ndarray, " n"]:
         """Return the class of each row; empty if label.npy is unusable."""
         labels = self._open("label.npy")
         if labels is None:

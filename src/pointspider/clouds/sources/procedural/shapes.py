@@ -20,7 +20,7 @@ from shapely import Polygon
 Part = trimesh.Trimesh
 Parts = Part | Sequence[Any]  # a part, or nested lists of parts
 Point = Sequence[float] | Num[np.ndarray, "3"]  # (x, y, z)
-Outline = Sequence[tuple[float, float]] | Num[np.ndarray, "n 2"]
+Outline = Sequence[tuple[float, float]] | Num[np.ndarray, "_ 2"]
 
 ORIGIN = (0.0, 0.0, 0.0)
 SECTIONS = 20  # facets around a round part
