@@ -19,7 +19,18 @@ configfile: "params.yaml"
 include: "workflow/rules/common.smk"
 
 
+from pointspider.study.slurm import running_jobs
+
+
 report: "workflow/report/workflow.rst"
+
+
+onstart:
+    if workflow.is_main_process and (jobs := running_jobs(Path.cwd())):
+        raise WorkflowError(
+            f"Slurm jobs of an earlier run are still in the queue: {' '.join(jobs)}. Wait for them, or cancel "
+            f"them with `scancel {' '.join(jobs)}`, then run again."
+        )
 
 
 rule all:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -113,15 +114,17 @@ class Project:
             stderr=subprocess.DEVNULL,
         )
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess:
-        """Run a command in the project."""
+    def run(
+        self, *command: str, check: bool = True, environment: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess:
+        """Run a command in the project, with additional environment variables."""
         result = subprocess.run(
             command,
             cwd=self.directory,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env=self.environment,
+            env=self.environment | (environment or {}),
         )
         if check and result.returncode:
             raise AssertionError(
@@ -129,8 +132,8 @@ class Project:
             )
         return result
 
-    def snakemake(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
-        return self.run("snakemake", "--cores", "2", *arguments, check=check)
+    def snakemake(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess:
+        return self.run("snakemake", "--cores", "2", *arguments, **options)
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """{rule: number of jobs} that Snakemake would run, without target rules."""
@@ -174,7 +177,10 @@ def finished_project(tmp_path_factory) -> Project:
     """A small project on which `snakemake` has run, with its results committed; not to be changed."""
     project = Project.create(tmp_path_factory.mktemp("project"))
     project.commit()
-    project.snakemake()
+    # As in a Jupyter notebook, and without a locale
+    project.snakemake(
+        environment={"MPLBACKEND": "module://missing.backend", "LC_ALL": "C", "PYTHONUTF8": "0"}
+    )
     project.commit()
     return project
 

@@ -168,3 +168,16 @@ def test_the_log_of_a_failed_job_is_printed(project):
     assert "Error in rule list_objects:" in result.stdout
     assert "Logfile logs/embedded/list_objects.log:" in result.stdout
     assert "only in the log" in result.stdout
+
+
+def test_jobs_of_a_killed_run_in_the_queue_of_slurm_stop_a_new_run(project, tmp_path_factory):
+    """Otherwise they and the jobs of the new run write the same files."""
+    squeue = tmp_path_factory.mktemp("bin") / "squeue"
+    squeue.write_text(f'#!/bin/sh\necho "16 /elsewhere"\necho "17 {project.directory}"\n')
+    squeue.chmod(0o755)
+    path = f"{squeue.parent}{os.pathsep}{project.environment['PATH']}"
+    result = project.snakemake(f"{RESULTS}/objects.csv", environment={"PATH": path}, check=False)
+    assert result.returncode != 0
+    assert "jobs of an earlier run are still in the queue: 17. Wait for them, or cancel them" in result.stdout
+    assert not (project.directory / RESULTS).exists()
+    project.snakemake(f"{RESULTS}/objects.csv", environment={"PATH": path, "SLURM_JOB_ID": "17"})

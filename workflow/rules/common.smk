@@ -14,8 +14,12 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 SOURCE = ROOT / "src"
 sys.path.insert(0, str(SOURCE))
+if set("{}") & set(str(ROOT)):
+    raise WorkflowError(
+        f"{ROOT}: Snakemake cannot run in a path with braces; rename the directory."
+    )
 # Snakemake removes PYTHONPATH when it activates a conda environment; the prefix runs after that.
-shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))}; ")
+shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))} PYTHONUTF8=1; ")
 
 from pointspider.clouds.sources.registry import SOURCES, class_names, parse_settings
 from pointspider.core.errors import InputError
