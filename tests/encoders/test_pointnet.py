@@ -67,7 +67,7 @@ class Reference:
         return x.max(axis=0)
 
 
-@pytest.mark.parametrize("name", POINT_ENCODERS)
+@pytest.mark.parametrize("name", ["pointnet", "pointnet_vanilla"])
 def test_shapes(name, clouds):
     model = random_model(name)
     logits, penalty = model(torch.tensor(clouds))
@@ -80,7 +80,7 @@ def test_shapes(name, clouds):
     np.testing.assert_allclose(from_features, logits.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", POINT_ENCODERS)
+@pytest.mark.parametrize("name", ["pointnet", "pointnet_vanilla"])
 def test_feature_is_the_maximum_over_points(name, clouds):
     model = random_model(name)
     features = embed_clouds(model, clouds, batch_size=2)
@@ -92,7 +92,7 @@ def test_feature_is_the_maximum_over_points(name, clouds):
     np.testing.assert_allclose(features, expected, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("name", POINT_ENCODERS)
+@pytest.mark.parametrize("name", ["pointnet", "pointnet_vanilla"])
 def test_feature_ignores_order_and_repetition_of_points(name, clouds):
     model = random_model(name)
     features = embed_clouds(model, clouds)

@@ -42,6 +42,39 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     return _without_prefixes(_find_tensors(path, _unpickle(path))), {}
 
 
+def rename(tensors: Mapping[str, Tensor], table: Mapping[str, str]) -> dict[str, Tensor]:
+    """Rename tensors, and all tensors of a module, to the names in a table; other names stay as they are."""
+    renamed = {}
+    for name, tensor in tensors.items():
+        module, _, leaf = name.rpartition(".")
+        renamed[table.get(name) or (f"{table[module]}.{leaf}" if module in table else name)] = tensor
+    return renamed
+
+
+def absorb_bias(tensors: dict[str, Tensor], linear: str, norm: str) -> None:
+    """Move the bias of a linear layer, if it has one, into the running mean of the normalisation after it."""
+    bias = tensors.pop(f"{linear}.bias", None)
+    if bias is not None and f"{norm}.running_mean" in tensors:
+        tensors[f"{norm}.running_mean"] = tensors[f"{norm}.running_mean"] - bias
+
+
+def reshape_like(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Reshape the tensors whose shapes differ only in dimensions of size 1.
+
+    The weight of a convolution of width 1 becomes that of a linear layer, or the other way round.
+    """
+
+    def sizes(tensor: Tensor) -> list[int]:
+        return [size for size in tensor.shape if size != 1]
+
+    return {
+        name: tensor.reshape(expected[name].shape)
+        if name in expected and sizes(tensor) == sizes(expected[name])
+        else tensor
+        for name, tensor in found.items()
+    }
+
+
 def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
     """List the tensors that are missing, unexpected or of another shape; "" if all match."""
     problems = {

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from pointspider.core.errors import InputError
 from pointspider.encoders.base import Classifier, PointEncoder
-from pointspider.encoders.points.module import PointEncoderModule
+from pointspider.encoders.points.module import PointClassifier
 
 
 def embed_clouds(
@@ -35,7 +35,7 @@ def embed_clouds(
 
 
 def classify(
-    encoder: PointEncoderModule, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
+    encoder: PointClassifier, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
 ) -> Int64[np.ndarray, " clouds"]:
     """Predict class numbers. Arguments as for `embed_clouds`."""
     return _apply(lambda x: encoder(x)[0].argmax(dim=1), clouds, encoder.device, batch_size)

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Float
@@ -12,28 +12,18 @@ from pointspider.encoders.points.settings import PointSettings
 
 
 class PointEncoderModule(nn.Module):
-    """A trainable `PointEncoder` with a classifier.
+    """A `PointEncoder` with weights.
 
-    A subclass sets `width` and `LAST_LAYER`, and defines `embed` and `logits`. It overrides the other
-    attributes where they differ.
-
-    Args:
-        classes: outputs of the classifier.
+    A subclass sets `width` and defines `embed`. It overrides the other attributes where they differ. Without
+    a classifier (see `PointClassifier`) it can be loaded but not trained.
     """
 
-    #: Name of the classifier's last linear layer, whose number of outputs is the number of classes.
-    LAST_LAYER: ClassVar[str]
-    Settings: ClassVar[type[PointSettings]] = PointSettings
     width: int
     channels: int = 3
     points: int | None = None
     minimum_points: int = 1
     up: str = "y"
     space: str | None = None
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.classes = classes
 
     @property
     def device(self) -> torch.device:
@@ -43,6 +33,34 @@ class PointEncoderModule(nn.Module):
     @abstractmethod
     def embed(self, points: Float[Tensor, "clouds points channels"]) -> Float[Tensor, "clouds width"]:
         """Embed clouds."""
+
+    @classmethod
+    def convert(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Rename the tensors of a published checkpoint to those of `state_dict`. By default: no change."""
+        return dict(tensors)
+
+    @classmethod
+    def create_for(cls, state: Mapping[str, Tensor]) -> Self:
+        """Create the encoder, with random weights, that a converted state dict fits."""
+        return cls()
+
+
+class PointClassifier(PointEncoderModule):
+    """A trainable point encoder: one with a classifier.
+
+    A subclass sets `LAST_LAYER` and defines `logits`.
+
+    Args:
+        classes: outputs of the classifier.
+    """
+
+    #: Name of the classifier's last linear layer, whose number of outputs is the number of classes.
+    LAST_LAYER: ClassVar[str]
+    Settings: ClassVar[type[PointSettings]] = PointSettings
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
 
     @abstractmethod
     def logits(self, features: Float[Tensor, "clouds width"]) -> Float[Tensor, "clouds classes"]:
@@ -55,12 +73,7 @@ class PointEncoderModule(nn.Module):
         return self.logits(self.embed(points)), points.new_zeros(())
 
     @classmethod
-    def convert(cls, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rename the tensors of a published checkpoint to those of `state_dict`. By default: no change."""
-        return dict(tensors)
-
-    @classmethod
-    def count_classes(cls, state: Mapping[str, Tensor]) -> int:
-        """Number of classes of a state dict; 1 if it lacks the last layer."""
+    def create_for(cls, state: Mapping[str, Tensor]) -> Self:
+        """Create the classifier with the classes of the state dict; 1 if it lacks the last layer."""
         weight = state.get(f"{cls.LAST_LAYER}.weight")
-        return 1 if weight is None else len(weight)
+        return cls(1 if weight is None else len(weight))

@@ -3,7 +3,7 @@
 A file registers its class under the file's name:
 
     @register_point_encoder("pointnet")
-    class PointNet(PointEncoderModule): ...
+    class PointNet(PointClassifier): ...
 
 The names are known without importing PyTorch; a class is imported when it is first looked up.
 """
@@ -23,7 +23,7 @@ from pointspider.core.registry import Registry
 from pointspider.encoders.points import architectures
 
 if TYPE_CHECKING:
-    from pointspider.encoders.points.module import PointEncoderModule
+    from pointspider.encoders.points.module import PointClassifier, PointEncoderModule
 
 _Class = TypeVar("_Class", bound="type[PointEncoderModule]")
 
@@ -64,25 +64,36 @@ def list_point_encoders() -> list[str]:
     return list(POINT_ENCODERS)
 
 
-def create_point_encoder(name: str, classes: int) -> PointEncoderModule:
-    """Create a point encoder with random weights from PyTorch's global random state.
+def create_point_encoder(name: str, classes: int) -> PointClassifier:
+    """Create a trainable point encoder with random weights from PyTorch's global random state.
 
     Args:
         name: one of `list_point_encoders`.
         classes: outputs of the classifier.
 
     Raises:
-        InputError: the name is not registered.
+        InputError: the name is not registered, or the encoder has no classifier.
     """
-    return POINT_ENCODERS.find(name, "encoders.points.name")(classes)
+    from pointspider.encoders.points.module import PointClassifier
+
+    architecture = POINT_ENCODERS.find(name, "encoders.points.name")
+    if not issubclass(architecture, PointClassifier):
+        raise InputError(
+            f"encoders.points.name: {name} has no classifier, so it cannot be trained. Give "
+            "encoders.points.checkpoint, or choose another encoder."
+        )
+    return architecture(classes)
 
 
 def save_point_encoder(path: str | Path, name: str, model: PointEncoderModule) -> None:
     """Write a point encoder as safetensors. Equal weights give equal bytes."""
     from safetensors.torch import save_file
 
+    from pointspider.encoders.points.module import PointClassifier
+
     # One entry: safetensors writes several in random order
-    metadata = {"point_encoder": json.dumps({"name": name, "classes": model.classes})}
+    classes = {"classes": model.classes} if isinstance(model, PointClassifier) else {}
+    metadata = {"point_encoder": json.dumps({"name": name, **classes})}
     with atomic(path) as temporary:
         save_file(model.state_dict(), temporary, metadata=metadata)
 
@@ -103,7 +114,7 @@ def load_point_encoder(name: str, path: str | Path, device: str = "auto") -> Poi
         InputError: the file is missing, damaged, or contains another model; the message lists the tensors
             that do not match.
     """
-    from pointspider.encoders.checkpoints import describe_mismatch, read_tensors
+    from pointspider.encoders.checkpoints import describe_mismatch, read_tensors, reshape_like
     from pointspider.training.device import pick_device
 
     architecture = POINT_ENCODERS.find(name, "encoders.points.name")
@@ -112,7 +123,8 @@ def load_point_encoder(name: str, path: str | Path, device: str = "auto") -> Poi
     if saved_as != name:
         raise InputError(f"{path}: contains a {saved_as}, not a {name} (encoders.points.name).")
     state = architecture.convert(tensors)
-    model = architecture(architecture.count_classes(state))
+    model = architecture.create_for(state)
+    state = reshape_like(model.state_dict(), state)
     if mismatch := describe_mismatch(model.state_dict(), state):
         raise InputError(f"{path}: not a checkpoint of {name} (encoders.points.name). Tensors {mismatch}.")
     model.load_state_dict(state)

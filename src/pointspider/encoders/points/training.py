@@ -14,7 +14,7 @@ from jaxtyping import Float, Integer
 from torch import Tensor
 
 from pointspider.core.errors import InputError
-from pointspider.encoders.points.module import PointEncoderModule
+from pointspider.encoders.points.module import PointClassifier
 from pointspider.encoders.points.registry import create_point_encoder
 from pointspider.encoders.points.settings import PointSettings
 from pointspider.training.checkpoint import Checkpoint, fingerprint
@@ -82,7 +82,7 @@ def train_point_encoder(
     checkpoint: Path | None = None,
     device: str = "auto",
     on_epoch: OnEpoch | None = None,
-) -> tuple[PointEncoderModule, list[Metrics]]:
+) -> tuple[PointClassifier, list[Metrics]]:
     """Train a classifier.
 
     Args:
@@ -147,7 +147,7 @@ def train_point_encoder(
     return model.eval(), history
 
 
-def _check(model: PointEncoderModule, name: str, clouds: np.ndarray, settings: PointSettings) -> None:
+def _check(model: PointClassifier, name: str, clouds: np.ndarray, settings: PointSettings) -> None:
     """Refuse clouds that the settings do not fit."""
     if len(clouds) < 2:
         raise InputError(f"encoders.points: training needs at least 2 clouds, not {len(clouds)}.")

@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pointspider.encoders.points.layers import PointwiseLinear, max_over_points
-from pointspider.encoders.points.module import PointEncoderModule
+from pointspider.encoders.points.module import PointClassifier
 from pointspider.encoders.points.registry import register_point_encoder
 
 
@@ -81,7 +81,7 @@ def distance_from_orthogonality(matrices: Float[Tensor, "B C C"]) -> Float[Tenso
 
 
 @register_point_encoder("pointnet")
-class PointNet(PointEncoderModule):
+class PointNet(PointClassifier):
     """The classifier. Training penalises the feature T-Net's distance from orthogonality."""
 
     LAST_LAYER = "fc3"

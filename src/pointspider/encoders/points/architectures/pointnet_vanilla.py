@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from pointspider.encoders.points.layers import PointwiseLinear, max_over_points
-from pointspider.encoders.points.module import PointEncoderModule
+from pointspider.encoders.points.module import PointClassifier
 from pointspider.encoders.points.registry import register_point_encoder
 
 
@@ -39,7 +39,7 @@ class Features(nn.Module):
 
 
 @register_point_encoder("pointnet_vanilla")
-class PointNetVanilla(PointEncoderModule):
+class PointNetVanilla(PointClassifier):
     """The classifier."""
 
     LAST_LAYER = "linear3"
