@@ -335,6 +335,13 @@ def test_a_full_disk_is_reported_and_the_part_is_kept(server, tmp_path, monkeypa
     assert server.asked[-1] == ("a", f"bytes={fetch.CHUNK}-")
 
 
+def test_a_file_at_a_commit_needs_no_checksum(server, tmp_path):
+    commit = "9e1021fc09c3cfc2abc4072dcf1e970e0ea18c97"
+    server.files[f"{commit}/a"] = CONTENT
+    provide(remote(server, f"{commit}/a", version=commit, checksum="", bytes=None), tmp_path)
+    assert (tmp_path / "data/clouds.bin").read_bytes() == CONTENT
+
+
 def test_without_a_checksum_nothing_is_fetched(server, tmp_path):
     with pytest.raises(
         InputError, match=r"clouds\.bin: is missing, and cannot be downloaded .* Get release 1 from http"

@@ -62,7 +62,7 @@ def provide(remote: Remote, root: Path) -> None:
 
 def _fetch(remote: Remote, path: Path) -> None:
     """Download to `path` from the first URL that returns the right bytes."""
-    if not remote.checksum:
+    if not remote.checksum and not remote.is_pinned:
         raise InputError(
             f"{path}: is missing, and cannot be downloaded because its checksum is not known. Get "
             f"{remote.version} from {remote.urls[0]} and put it there."

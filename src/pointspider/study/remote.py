@@ -5,13 +5,15 @@ unpacked_limit, the maximum total size of an archive's files in bytes; checksum,
 urls, separated by spaces, in order of preference. An unknown value is an empty cell.
 
 - An archive or a file with a checksum is verified, also if the user put it there. An unpacked folder is not.
-- A file without a checksum is never downloaded. The user puts it in place, and its reader checks its content.
+- A file without a checksum is downloaded only if its URLs contain its version, a commit, which pins its
+  content. Otherwise the user puts it in place. Its reader checks its content.
 - A row without a path is a model on the Hugging Face hub, which the hub's library downloads to its cache. Its
   version is a commit. The library compares sizes; nobody hashes the weights. `bytes` is their size.
 """
 
 import csv
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -41,10 +43,16 @@ class Remote(NamedTuple):
         return self.place != self.path
 
     @property
+    def is_pinned(self) -> bool:
+        """Whether every URL contains the version, a commit, so that its content cannot change."""
+        commit = re.fullmatch("[0-9a-f]{40}", self.version)
+        return bool(commit) and all(f"/{self.version}/" in url for url in self.urls)
+
+    @property
     def identity(self) -> str:
         """Description of the file: name, version, bytes if known, checksum."""
         size = f"{self.bytes:,} bytes, " if self.bytes else ""
-        return f"{PurePosixPath(self.path).name} of {self.version} ({size}{self.checksum})"
+        return f"{PurePosixPath(self.path).name} of {self.version} ({size}{self.checksum or 'no checksum'})"
 
 
 def is_intact(remote: Remote, path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -40,7 +40,7 @@ class PointEncoderModule(nn.Module):
         return dict(tensors)
 
     @classmethod
-    def create_for(cls, state: Mapping[str, Tensor]) -> Self:
+    def create_for(cls, state: Mapping[str, Tensor]) -> "PointEncoderModule":
         """Create the encoder, with random weights, that a converted state dict fits."""
         return cls()
 
@@ -73,7 +73,7 @@ class PointClassifier(PointEncoderModule):
         return self.logits(self.embed(points)), points.new_zeros(())
 
     @classmethod
-    def create_for(cls, state: Mapping[str, Tensor]) -> Self:
+    def create_for(cls, state: Mapping[str, Tensor]) -> "PointClassifier":
         """Create the classifier with the classes of the state dict; 1 if it lacks the last layer."""
         weight = state.get(f"{cls.LAST_LAYER}.weight")
         return cls(1 if weight is None else len(weight))

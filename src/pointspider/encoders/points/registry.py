@@ -98,7 +98,9 @@ def save_point_encoder(path: str | Path, name: str, model: PointEncoderModule) -
         save_file(model.state_dict(), temporary, metadata=metadata)
 
 
-def load_point_encoder(name: str, path: str | Path, device: str = "auto") -> PointEncoderModule:
+def load_point_encoder(
+    name: str, path: str | Path, device: str = "auto", classes: int | None = None
+) -> PointEncoderModule:
     """Load a point encoder. The file determines the number of classes.
 
     Args:
@@ -106,18 +108,22 @@ def load_point_encoder(name: str, path: str | Path, device: str = "auto") -> Poi
         path: a file of `save_point_encoder`, or a published checkpoint (see
             `pointspider.encoders.checkpoints.read_tensors`).
         device: see `pointspider.training.device.pick_device`.
+        classes: of the clouds that the encoder is to classify; None: it only embeds.
 
     Returns:
         The model in eval mode.
 
     Raises:
-        InputError: the file is missing, damaged, or contains another model; the message lists the tensors
-            that do not match.
+        InputError: the file is missing, damaged, or contains another model (the message lists the tensors
+            that do not match), or a classifier of another number of classes.
     """
     from pointspider.encoders.checkpoints import describe_mismatch, read_tensors, reshape_like
+    from pointspider.encoders.points.module import PointClassifier
     from pointspider.training.device import pick_device
 
     architecture = POINT_ENCODERS.find(name, "encoders.points.name")
+    if classes is not None and not issubclass(architecture, PointClassifier):
+        raise InputError(f"encoders.points.name: {name} has no classifier, so it cannot classify clouds.")
     tensors, metadata = read_tensors(path)
     saved_as = json.loads(metadata["point_encoder"])["name"] if "point_encoder" in metadata else name
     if saved_as != name:
@@ -127,5 +133,7 @@ def load_point_encoder(name: str, path: str | Path, device: str = "auto") -> Poi
     state = reshape_like(model.state_dict(), state)
     if mismatch := describe_mismatch(model.state_dict(), state):
         raise InputError(f"{path}: not a checkpoint of {name} (encoders.points.name). Tensors {mismatch}.")
+    if classes is not None and isinstance(model, PointClassifier) and model.classes != classes:
+        raise InputError(f"{path}: a classifier of {model.classes} classes, but the clouds have {classes}.")
     model.load_state_dict(state)
     return model.to(pick_device(device)).eval()
