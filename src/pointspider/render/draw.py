@@ -21,7 +21,7 @@ def draw(
     colors: Num[np.ndarray, "*N 3"] | str | None = None,
     *,
     labels: Shaped[np.ndarray, " L"] | None = None,
-    scalars: Num[np.ndarray, " N"] | None = None,
+    scalars: Num[np.ndarray, " S"] | None = None,
     colormap: str = "viridis",
     limits: tuple[float, float] | None = None,
     radius: float | None = None,

@@ -221,7 +221,7 @@ def auto_radius(count: int) -> float:
     return min(RADIUS * (REFERENCE_POINTS / count) ** 0.5, LARGEST_RADIUS)
 
 
-def bounding_box(points: Num[np.ndarray, "N 3"]) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
+def bounding_box(points: Shaped[np.ndarray, "..."]) -> tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]]:
     """Return the least and the greatest coordinates of a cloud.
 
     Raises:
