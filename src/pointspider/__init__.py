@@ -12,11 +12,15 @@ if TYPE_CHECKING:
     from pointspider.clouds.readers.registry import load_cloud
     from pointspider.encoders.images.clip import load_clip
     from pointspider.encoders.points.registry import load_point_encoder
+    from pointspider.index.index import Index
+    from pointspider.index.models import Models
     from pointspider.mappers.files import load_predictor
     from pointspider.render.draw import draw
 
 #: The public names, and the module of each.
 _MODULES = {
+    "Index": "pointspider.index.index",
+    "Models": "pointspider.index.models",
     "corrupt": "pointspider.clouds.corruptions.engine",
     "draw": "pointspider.render.draw",
     "load_clip": "pointspider.encoders.images.clip",
@@ -25,7 +29,16 @@ _MODULES = {
     "load_predictor": "pointspider.mappers.files",
 }
 
-__all__ = ["corrupt", "draw", "load_clip", "load_cloud", "load_point_encoder", "load_predictor"]
+__all__ = [
+    "Index",
+    "Models",
+    "corrupt",
+    "draw",
+    "load_clip",
+    "load_cloud",
+    "load_point_encoder",
+    "load_predictor",
+]
 
 
 def __getattr__(name: str) -> Any:
