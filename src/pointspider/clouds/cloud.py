@@ -64,6 +64,13 @@ class Cloud:
     def __len__(self) -> int:
         return len(self.points)
 
+    def take(self, index: Int[np.ndarray, " M"]) -> "Cloud":
+        """Select points with their attributes; a mesh is dropped."""
+        colors, labels, normals = (
+            None if values is None else values[index] for values in (self.colors, self.labels, self.normals)
+        )
+        return Cloud(self.points[index], None, colors, labels, normals)
+
     def normalize(self, what: str) -> "Cloud":
         """Centre the points on their mean and scale them to maximum radius 1, float32; the mesh likewise.
 

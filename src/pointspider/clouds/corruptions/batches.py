@@ -47,12 +47,23 @@ def identity(clouds: Clouds) -> Int64[np.ndarray, "B N"]:
     return np.tile(np.arange(clouds.shape[2]), (len(clouds), 1))
 
 
-def normalize(clouds: Clouds) -> Clouds:
+def to_cube(clouds: Clouds) -> Clouds:
     """Centre the bounding box of each cloud and scale its longest side to 2, in place."""
     low, high = clouds.min(axis=2, keepdims=True), clouds.max(axis=2, keepdims=True)
     clouds -= (low + high) / 2
     clouds *= 2 / (high - low).max(axis=1, keepdims=True)
     return clouds
+
+
+def to_sphere(clouds: Clouds) -> Clouds:
+    """Centre each cloud on its mean and scale its maximum radius to 1, in place."""
+    clouds -= clouds.mean(axis=2, keepdims=True)
+    clouds /= np.sqrt(np.square(clouds).sum(axis=1, keepdims=True)).max(axis=2, keepdims=True)
+    return clouds
+
+
+#: Final scalings of corruptions.
+SCALINGS = {"": lambda clouds: clouds, "cube": to_cube, "sphere": to_sphere}
 
 
 def draw(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from pointspider.clouds.cloud import Cloud, Mesh
-from pointspider.clouds.corruptions.batches import Traced, identity, normalize, sample
+from pointspider.clouds.corruptions.batches import SCALINGS, Traced, identity, sample
 from pointspider.clouds.corruptions.registry import CORRUPTIONS, find_level, needing_mesh
 from pointspider.clouds.names import CLEAN, CorruptionLevel
 from pointspider.core.errors import InputError
@@ -69,6 +69,7 @@ def corrupt(
     mesh: Mesh | None = None,
     key: str = "",
     frame: Literal["normalize", "keep"] = "normalize",
+    count: int | None = None,
 ) -> tuple[Float[np.ndarray, "M 3"], Int64[np.ndarray, " M"]]:
     """Corrupt one cloud.
 
@@ -77,12 +78,14 @@ def corrupt(
     Args:
         points: in any frame; y up for the corruptions that depend on it.
         name: of a corruption: "uniform", "pointcloud-c/jitter"; without the benchmark where it is unique.
+            Several are joined by "+" and applied one after another, at the same severity.
         severity: 1 (weak) to 5 (strong).
         seed: of the random draws.
         mesh: the surface in the frame of the points, for occlusion and lidar.
         key: name of the cloud; clouds of different names have different draws.
         frame: "normalize": return what the benchmark defines, in the unit sphere or cube | "keep": transform
             back to the frame of the input, without the benchmark's own final scaling.
+        count: resample the result to this number of points, as `sample` does; None: as many as it has.
 
     Returns:
         The points, and of each the index of the point that it was; -1 for an added point.
@@ -90,32 +93,85 @@ def corrupt(
     Raises:
         InputError: no such corruption or severity, unusable points, or a mesh is missing.
     """
-    level = CorruptionLevel(full_name(name), severity)
-    corruption, _ = find_level(level)
-    if corruption.needs_mesh and mesh is None:
-        raise InputError(f"{level} needs a mesh; give one.")
     clean = Cloud(points, mesh).normalize("points")
-    traced = _corrupt(level, [clean.points], [clean.mesh], [key], seed, len(points), frame == "normalize")
-    corrupted, origin = traced.clouds[0].T, traced.origin[0]
+    corrupted, origin = corrupt_equal(
+        [clean], full_names(name), severity, seed, [key], count=count, scales=frame == "normalize"
+    )
+    moved = corrupted[0].T
     if frame == "keep":
         centre = points.astype(np.float64).mean(axis=0)
         radius = np.linalg.norm(points.astype(np.float64) - centre, axis=1).max()
-        corrupted = corrupted.astype(np.float64) * radius + centre
-    return np.ascontiguousarray(corrupted, dtype=points.dtype), origin
+        moved = moved.astype(np.float64) * radius + centre
+    return np.ascontiguousarray(moved, dtype=points.dtype), origin[0]
 
 
-def full_name(name: str) -> str:
-    """Complete the name of a corruption with its benchmark: "jitter" is "pointcloud-c/jitter".
+def corrupt_equal(
+    clouds: Sequence[Cloud],
+    names: Sequence[str],
+    severity: int,
+    seed: int,
+    keys: Sequence[str],
+    *,
+    count: int | None = None,
+    scales: bool = True,
+) -> Traced:
+    """Corrupt B clouds of equally many points, each as `corrupt` does.
+
+    Args:
+        clouds: of `Cloud.normalize`.
+        names: of `full_names`; applied one after another.
+        severity: see `corrupt`.
+        seed: see `corrupt`.
+        keys: name of each cloud.
+        count: see `corrupt`.
+        scales: whether to apply the final scaling of the corruptions.
 
     Raises:
-        InputError: no corruption, or several, have the name.
+        InputError: see `corrupt`.
     """
-    if name in CORRUPTIONS:
-        return name
-    found = [known for known in CORRUPTIONS if known.endswith(f"/{name}")]
-    if len(found) > 1:
-        raise InputError(f"'{name}' may be {' or '.join(found)}; give the full name.")
-    return found[0] if found else name
+    pools, meshes = [cloud.points for cloud in clouds], [cloud.mesh for cloud in clouds]
+    if not names:
+        traced = sample(pools, [generator(seed, key, *CLEAN) for key in keys], len(pools[0]))
+    for place, name in enumerate(names):
+        level = CorruptionLevel(name, severity)
+        if find_level(level)[0].needs_mesh and (place or None in meshes):
+            raise InputError(
+                f"{name} needs a mesh{' and must come first' if place else ''}; points/{name} is an "
+                "approximation that needs none."
+            )
+        parts = [f"{key}+{place}" for key in keys] if place else keys
+        result = _corrupt(level, pools, meshes, parts, seed, len(pools[0]), scales)
+        traced = Traced(result.clouds, _compose(traced.origin, result.origin)) if place else result
+        pools = list(traced.clouds.transpose(0, 2, 1))
+    if count is not None and count != traced.clouds.shape[2]:
+        streams = [generator(seed, key, "+".join(names), severity, "points") for key in keys]
+        result = sample(list(traced.clouds.transpose(0, 2, 1)), streams, count)
+        traced = Traced(result.clouds, _compose(traced.origin, result.origin))
+    return traced
+
+
+def full_names(name: str) -> list[str]:
+    """Complete the names of corruptions with their benchmarks: "jitter" is "pointcloud-c/jitter".
+
+    Args:
+        name: a name, or several joined by "+".
+
+    Raises:
+        InputError: no corruption, or more than one, has the name.
+    """
+    names = []
+    for part in name.split("+"):
+        found = [known for known in CORRUPTIONS if known.endswith(f"/{part}")]
+        if part not in CORRUPTIONS and len(found) > 1:
+            raise InputError(f"'{part}' may be {' or '.join(found)}; give the full name.")
+        names.append(found[0] if part not in CORRUPTIONS and found else part)
+        CORRUPTIONS.find(names[-1])
+    return names
+
+
+def _compose(first: Int64[np.ndarray, "B N"], second: Int64[np.ndarray, "B M"]) -> Int64[np.ndarray, "B M"]:
+    """Follow the origins of two steps to the input of the first."""
+    return np.where(second < 0, -1, np.take_along_axis(first, np.maximum(second, 0), axis=1))
 
 
 def _corrupt(
@@ -125,9 +181,9 @@ def _corrupt(
     keys: Sequence[str],
     seed: int,
     points: int,
-    normalizes: bool,
+    scales: bool,
 ) -> Traced:
-    """Corrupt one batch."""
+    """Corrupt one batch; with `scales`, apply the final scaling."""
     streams = [generator(seed, key, *level) for key in keys]
     if level == CLEAN:
         return sample(pools, streams, points)
@@ -145,5 +201,5 @@ def _corrupt(
         drawn = sample(pools, streams, corruption.pool * points)
         result = corruption.apply(drawn.clouds, streams, constant)
         clouds, index = result if isinstance(result, Traced) else (result, identity(result))
-        origin = np.where(index < 0, -1, np.take_along_axis(drawn.origin, np.maximum(index, 0), axis=1))
-    return Traced(normalize(clouds) if corruption.normalizes and normalizes else clouds, origin)
+        origin = _compose(drawn.origin, index)
+    return Traced(SCALINGS[corruption.normalizes if scales else ""](clouds), origin)

@@ -8,7 +8,7 @@ both sides, so that meshes of mixed orientation have no holes.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from pointspider.clouds.cloud import Mesh
 from pointspider.core.errors import InputError
@@ -35,35 +35,61 @@ def occlusion(mesh: Mesh, rng: np.random.Generator, sector: int, points: int) ->
     Raises:
         InputError: the camera sees fewer than two points.
     """
-    azimuth = 2 * np.pi * sector / 5 + rng.uniform(-HALF_SECTOR, HALF_SECTOR)
-    elevation = rng.uniform(np.pi / 6, np.pi / 3)
-    return _see(mesh, rng, _position(3.0, azimuth, elevation), points)
+    return _see(mesh, rng, draw_camera(rng, sector), points)
 
 
 def lidar(mesh: Mesh, rng: np.random.Generator, sector: int, points: int) -> Points:
     """Sample the surface that a lidar at distance 5 and 22.5 degrees up sees, in rings one degree apart.
 
-    Of `points` surface points those in the middle half of a ring are moved to its middle, the others dropped;
-    3/4 `points` of the remaining ones are drawn, with replacement. For the arguments see `occlusion`.
+    For the arguments see `occlusion`; 3/4 `points` are returned.
 
     Raises:
         InputError: the lidar sees fewer than two points, or none in the middle of a ring.
     """
+    position = draw_lidar(rng, sector)
+    return to_rings(_see(mesh, rng, position, points), position, rng)[0]
+
+
+def draw_camera(rng: np.random.Generator, sector: int) -> Float[np.ndarray, "3"]:
+    """Draw the position of a camera at distance 3 from the origin, 30 to 60 degrees up."""
     azimuth = 2 * np.pi * sector / 5 + rng.uniform(-HALF_SECTOR, HALF_SECTOR)
-    position = _position(5.0, azimuth, np.pi / 8)
-    rays = _see(mesh, rng, position, points) - position
+    return _position(3.0, azimuth, rng.uniform(np.pi / 6, np.pi / 3))
+
+
+def draw_lidar(rng: np.random.Generator, sector: int) -> Float[np.ndarray, "3"]:
+    """Draw the position of a lidar at distance 5 from the origin, 22.5 degrees up."""
+    azimuth = 2 * np.pi * sector / 5 + rng.uniform(-HALF_SECTOR, HALF_SECTOR)
+    return _position(5.0, azimuth, np.pi / 8)
+
+
+def to_rings(
+    surface: Points, position: Float[np.ndarray, "3"], rng: np.random.Generator
+) -> tuple[Points, Int[np.ndarray, " M"]]:
+    """Move visible points to the rings of a lidar at `position`.
+
+    Points in the middle half of a ring are moved to its middle, the others dropped; 3/4 of the number of
+    points are drawn of the remaining ones, with replacement.
+
+    Returns:
+        The points, and the index of each in `surface`.
+
+    Raises:
+        InputError: no point is in the middle of a ring.
+    """
+    rays = surface - position
     level = np.hypot(rays[:, 0], rays[:, 2])
     angle = np.arctan2(level, rays[:, 1])  # from the upward axis
     ring, within = np.divmod((angle - angle.min()) / RING, 1)
-    kept = (within >= 0.25) & (within < 0.75)
-    if not kept.any():
+    index = np.flatnonzero((within >= 0.25) & (within < 0.75))
+    if not len(index):
         raise InputError("too flat for a lidar, no point is in the middle of a ring.")
     angle = angle.min() + (ring + 0.5) * RING
     length = np.linalg.norm(rays, axis=1)
     rays[:, [0, 2]] *= (length * np.sin(angle) / level)[:, None]
     rays[:, 1] = length * np.cos(angle)
-    returned: Points = (rays + position)[kept]
-    return returned[rng.integers(len(returned), size=points * 3 // 4)]
+    chosen = index[rng.integers(len(index), size=len(surface) * 3 // 4)]
+    returned: Points = (rays + position)[chosen]
+    return returned, chosen
 
 
 def _position(distance: float, azimuth: float, elevation: float) -> Float[np.ndarray, "3"]:

@@ -22,7 +22,7 @@ class Corruption:
         apply: `apply(clouds, streams, constant)` for clouds (B, 3, N) float32 and B random generators. It
             returns (B, 3, N) if it keeps every point, else `Traced`. With `needs_mesh`, `apply(mesh, stream,
             constant, points)` for one object; it returns (M, 3).
-        normalizes: whether the bounding box is then centred and its longest side scaled to 2.
+        normalizes: the final scaling, a name of `batches.SCALINGS`, or "" for none.
         pool: points that it needs, in multiples of the points of a clean cloud.
         needs_mesh: whether it samples the mesh instead of the points.
     """
@@ -31,7 +31,7 @@ class Corruption:
     source: str
     constants: tuple[Any, ...]
     apply: Callable[..., Any]
-    normalizes: bool
+    normalizes: str = ""
     pool: int = 1
     needs_mesh: bool = False
 
