@@ -63,7 +63,7 @@ def draw_lidar(rng: np.random.Generator, sector: int) -> Float[np.ndarray, "3"]:
 
 
 def to_rings(
-    surface: Points, position: Float[np.ndarray, "3"], rng: np.random.Generator
+    surface: Float[np.ndarray, "N 3"], position: Float[np.ndarray, "3"], rng: np.random.Generator
 ) -> tuple[Points, Int[np.ndarray, " M"]]:
     """Move visible points to the rings of a lidar at `position`.
 
