@@ -88,7 +88,7 @@ def test_curves_of_all_seeds_are_read_and_a_training_without_epochs_has_none(tmp
         (metrics / f"{split}_l1.tsv").write_text(f"step\t{split}_l1\n{rows}")
     curves = read_curves([tmp_path / "layer"])
     assert curves.to_dict("list") == {
-        "mapper": ["LNORM", "LNORM"],
+        "predictor": ["LNORM", "LNORM"],
         "seed": [3, 3],
         "epoch": [1, 2],
         "train": [0.5, 0.25],

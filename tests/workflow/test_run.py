@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from pointspider.core.files import read_csv, read_json, read_png
+from pointspider.study.tables.schemas import SCHEMAS, read_table
 
 pytestmark = pytest.mark.workflow
 RESULTS = "results/embedded"
@@ -29,9 +30,9 @@ def results(finished_project):
 
 
 def test_every_deliverable_is_there(results):
-    for name in ("table2", "table3", "table2_extended", "table2_pairs", "table3_extended"):
-        assert (results / f"tables/{name}.csv").stat().st_size > 100
-    assert (results / "speed/table1.csv").stat().st_size > 100
+    tables = [results / "speed.csv", *(results / "speed").glob("*.csv"), *(results / "tables").glob("*.csv")]
+    assert {path.stem for path in tables} == {*SCHEMAS, "table2"}
+    assert all(len(read_table(path)) for path in tables)
     assert "speed.svg" in (results / "speed/table1.md").read_text()
     for path in (*(f"plots/{name}.svg" for name in PLOTS), "speed/speed.svg"):
         assert (results / path).read_text().startswith("<?xml")
@@ -41,21 +42,20 @@ def test_every_deliverable_is_there(results):
 
 
 def test_the_tables_name_their_preset_and_data(results):
-    tables = [
-        read_csv(results / path) for path in ("speed/table1.csv", "tables/table2.csv", "tables/table3.csv")
-    ]
-    for table in tables:
-        assert set(table["preset"]) == {"embedded"}
-        assert set(table["data"]) == {"procedural"}
+    paths = [results / path for path in ("speed/table1.csv", "tables/table2.csv", "tables/table3.csv")]
+    tables = [read_table(path) for path in paths]
+    for path, table in zip(paths, tables, strict=True):
+        made = read_json(path.with_suffix(".json"))
+        assert (made["preset"], made["data"]) == ("embedded", "procedural")
+        assert path.name in made["tables"]
         paper = [name for name in table.columns if name.startswith("paper_")]
         assert paper
         assert table[paper].isna().all(axis=None)
     first, second, third = tables
     assert {"cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb"} <= set(first["variant"])
     assert set(second["model"]) == {"tiny-clip-patch8", "tiny-clip-patch16"}
-    assert set(second["n"]) == {3}
-    assert {"zero", "ridge", "BASE", "LNORM", "RNORM"} <= set(third["mapper"])
-    np.testing.assert_allclose(third["l1div_last"] * third["l1_last"], 1, rtol=0.2)
+    assert {"zero", "ridge", "BASE", "LNORM", "RNORM"} <= set(third["predictor"])
+    np.testing.assert_allclose(third["l1div"] * third["l1"], 1, rtol=0.2)
     assert "Not comparable with the paper" in (results / "tables/summary.md").read_text()
 
 
@@ -72,9 +72,9 @@ def test_every_cloud_of_the_manifests_is_rendered_once(results):
 
 def test_the_selected_mapper_is_the_one_of_mapper_norm(results):
     metrics = read_json(results / "metrics.json")
-    table = read_csv(results / "tables/table3.csv").set_index("mapper")
+    table = read_table(results / "tables/table3.csv").set_index("predictor")
     assert metrics["mapper"] == "LNORM"
-    assert metrics["l1"] == pytest.approx(table.loc["LNORM", "l1_last"], abs=1e-6)
+    assert metrics["l1"] == pytest.approx(table.loc["LNORM", "l1"], abs=1e-6)
 
 
 def test_a_second_run_has_nothing_to_do(finished_project):

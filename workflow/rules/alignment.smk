@@ -1,8 +1,8 @@
 # Table III: predictions of mappers and baselines on test clouds.
 #
 # INPUTS    manifests/{alignment,test}.csv, embeddings/, mappers/<split>/, the point encoder
-# OUTPUTS   evaluations/<split>/{records,cells}.csv    every measure: of each predictor, and by corruption
-#           tables/table3.csv, tables/table3_extended.csv
+# OUTPUTS   evaluations/<split>/{records,levels}.csv   every measure: by predictor, and by corruption level
+#           tables/table3.{csv,json}, tables/{alignment,gains,predictors,splits,alignment_corruptions}.csv
 #           plots/{alignment,retrieval,alignment_corruptions,loss_curves}.svg
 # STEPS     evaluate_mappers (one job per split) -> tabulate_alignment
 
@@ -28,7 +28,7 @@ rule evaluate_mappers:
         fits=f"{RESULTS}/mappers/{{split}}/fits",
     output:
         records=f"{RESULTS}/evaluations/{{split}}/records.csv",
-        cells=f"{RESULTS}/evaluations/{{split}}/cells.csv",
+        levels=f"{RESULTS}/evaluations/{{split}}/levels.csv",
     log:
         f"{LOGS}/evaluate_mappers/{{split}}.log",
     benchmark:
@@ -58,12 +58,24 @@ rule evaluate_mappers:
 rule tabulate_alignment:
     input:
         records=expand(rules.evaluate_mappers.output.records, split=SPLITS),
-        cells=expand(rules.evaluate_mappers.output.cells, split=SPLITS),
+        levels=expand(rules.evaluate_mappers.output.levels, split=SPLITS),
         curves=[f"{RESULTS}/curves/objects/{norm}" for norm in NORMS],
     output:
-        table=report(f"{RESULTS}/tables/table3.csv", category="Tables"),
-        extended=report(f"{RESULTS}/tables/table3_extended.csv", category="Tables"),
-        corruptions=f"{RESULTS}/evaluations/per_corruption.csv",
+        tables=report(
+            expand(
+                f"{RESULTS}/tables/{{table}}.csv",
+                table=[
+                    "table3",
+                    "alignment",
+                    "gains",
+                    "predictors",
+                    "splits",
+                    "alignment_corruptions",
+                ],
+            ),
+            category="Tables",
+        ),
+        provenance=f"{RESULTS}/tables/table3.json",
         plots=report(
             expand(
                 f"{RESULTS}/plots/{{plot}}.svg",
@@ -77,8 +89,8 @@ rule tabulate_alignment:
         "../../envs/report.yaml"
     params:
         provenance={
-            "preset": PARAMS.preset,
-            "data": PARAMS.clouds.source,
+            **PROVENANCE,
+            "seeds": dump(PARAMS.seeds, "alignment", "split", "test", "render"),
             "image_model": IMAGE_MODEL,
             "layer": PARAMS.alignment.image_embedding.layer,
             "image_weights": CLIPS[IMAGE_MODEL].weights,

@@ -44,6 +44,7 @@ except InputError as error:
 
 RESULTS, LOGS = f"results/{PARAMS.preset}", f"logs/{PARAMS.preset}"
 BENCHMARKS = f"{LOGS}/benchmarks"
+PROVENANCE = {"preset": PARAMS.preset, "data": PARAMS.clouds.source}  # of every table
 CLIPS = PARAMS.encoders.images
 # Models on the Hugging Face hub, with the backends that load them.
 HUB = {clip.weights: clip.backend for clip in CLIPS.values() if clip.weights in REMOTES}

@@ -1,8 +1,9 @@
 # Table I: how fast renders are made.
 #
 # INPUTS    manifests/test.csv, clouds/<class>.h5; params: render, speed
-# OUTPUTS   speed.csv                    reference procedure and both qualities of ours, every Mitsuba variant
-#           speed/                       table1.csv, table1.md, speed.svg
+# OUTPUTS   speed.csv                    times of the reference procedure and of ours, every Mitsuba variant and cloud
+#           speed.json                   the device of each variant, or why it was not measured
+#           speed/                       table1.{csv,json,md}, speed_measures.csv, speed.svg
 # STEPS     measure_speed (alone on the machine) -> tabulate_speed
 #
 # No two runs agree on a measurement. So these files are not in git, and no other table depends on them.
@@ -13,7 +14,8 @@ rule measure_speed:
         manifest=MANIFESTS["test"],
         clouds=CLOUDS,
     output:
-        f"{RESULTS}/speed.csv",
+        table=f"{RESULTS}/speed.csv",
+        variants=f"{RESULTS}/speed.json",
     log:
         f"{LOGS}/measure_speed.log",
     benchmark:
@@ -39,8 +41,11 @@ rule measure_speed:
 rule tabulate_speed:
     input:
         records=f"{RESULTS}/speed.csv",
+        variants=f"{RESULTS}/speed.json",
     output:
         table=report(f"{RESULTS}/speed/table1.csv", category="Tables"),
+        measures=f"{RESULTS}/speed/speed_measures.csv",
+        provenance=f"{RESULTS}/speed/table1.json",
         page=report(f"{RESULTS}/speed/table1.md", category="Tables"),
         plot=report(f"{RESULTS}/speed/speed.svg", category="Plots"),
     log:
@@ -48,9 +53,7 @@ rule tabulate_speed:
     conda:
         "../../envs/report.yaml"
     params:
-        preset=PARAMS.preset,
-        data=PARAMS.clouds.source,
-        seed=PARAMS.seeds.render,
+        provenance={**PROVENANCE, "seeds": dump(PARAMS.seeds, "render")},
         code=code("tabulate_speed"),
     message:
         "write Table I"

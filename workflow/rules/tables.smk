@@ -1,10 +1,10 @@
-# Table II, the corruptions, the summary of Tables II and III, and the metrics of the selected mapper.
+# Table II, the summary of Tables II and III, and the metrics of the selected mapper.
 #
 # INPUTS    manifests/, embeddings/; the outputs of alignment.smk
-# OUTPUTS   tables/{table2,table2_extended,table2_pairs,per_corruption}.csv, tables/summary.md
+# OUTPUTS   tables/table2.{csv,json}, tables/{zero_shot,model_pairs,zero_shot_corruptions}.csv, tables/summary.md
 #           plots/{zero_shot,corruptions}.svg
 #           metrics.json                                 for `dvc metrics` and `dvc exp show`
-# STEPS     tabulate_zero_shot, tabulate_corruptions -> summarise, select_mapper
+# STEPS     tabulate_zero_shot -> summarise, select_mapper
 
 
 rule tabulate_zero_shot:
@@ -14,21 +14,25 @@ rule tabulate_zero_shot:
         prompts=expand(PROMPTS, clip=CLIPS),
     output:
         table=report(f"{RESULTS}/tables/table2.csv", category="Tables"),
-        extended=report(f"{RESULTS}/tables/table2_extended.csv", category="Tables"),
-        pairs=report(f"{RESULTS}/tables/table2_pairs.csv", category="Tables"),
-        plot=report(f"{RESULTS}/plots/zero_shot.svg", category="Plots"),
+        measures=report(f"{RESULTS}/tables/zero_shot.csv", category="Tables"),
+        pairs=report(f"{RESULTS}/tables/model_pairs.csv", category="Tables"),
+        corruptions=report(f"{RESULTS}/tables/zero_shot_corruptions.csv", category="Tables"),
+        provenance=f"{RESULTS}/tables/table2.json",
+        accuracies_plot=report(f"{RESULTS}/plots/zero_shot.svg", category="Plots"),
+        corruptions_plot=report(f"{RESULTS}/plots/corruptions.svg", category="Plots"),
     log:
         f"{LOGS}/tabulate_zero_shot.log",
     conda:
         "../../envs/report.yaml"
     params:
-        preset=PARAMS.preset,
-        data=PARAMS.clouds.source,
-        weights={name: clip.weights for name, clip in CLIPS.items()},
-        style=PARAMS.zero_shot.class_names,
         top=PARAMS.zero_shot.top,
-        seed=PARAMS.seeds.roulette,
         classes=len(CLASSES),
+        provenance={
+            **PROVENANCE,
+            "seeds": dump(PARAMS.seeds, "roulette", "test", "render"),
+            "prompts": PARAMS.zero_shot.class_names,
+            "weights": {name: clip.weights for name, clip in CLIPS.items()},
+        },
         code=code("tabulate_zero_shot"),
     message:
         "write Table II"
@@ -36,36 +40,9 @@ rule tabulate_zero_shot:
         "../scripts/tabulate_zero_shot.py"
 
 
-rule tabulate_corruptions:
-    input:
-        manifest=MANIFESTS["test"],
-        images=expand(IMAGE_EMBEDDINGS, clip=CLIPS),
-        prompts=expand(PROMPTS, clip=CLIPS),
-        alignment=rules.tabulate_alignment.output.corruptions,
-    output:
-        table=report(f"{RESULTS}/tables/per_corruption.csv", category="Tables"),
-        plot=report(f"{RESULTS}/plots/corruptions.svg", category="Plots"),
-    log:
-        f"{LOGS}/tabulate_corruptions.log",
-    conda:
-        "../../envs/report.yaml"
-    params:
-        preset=PARAMS.preset,
-        data=PARAMS.clouds.source,
-        models=list(CLIPS),
-        style=PARAMS.zero_shot.class_names,
-        top=PARAMS.zero_shot.top,
-        code=code("tabulate_corruptions"),
-    message:
-        "write the table of every corruption"
-    script:
-        "../scripts/tabulate_corruptions.py"
-
-
 rule select_mapper:
     input:
-        zero_shot=f"{RESULTS}/tables/table2.csv",
-        alignment=f"{RESULTS}/tables/table3.csv",
+        tables=[f"{RESULTS}/tables/{table}.csv" for table in ("zero_shot", "table3", "alignment")],
     output:
         f"{RESULTS}/metrics.json",
     log:
@@ -74,6 +51,7 @@ rule select_mapper:
         "../../envs/report.yaml"
     params:
         norm=PARAMS.mapper.norm,
+        prompts=PARAMS.zero_shot.class_names,
         code=code("select_mapper"),
     message:
         "write the metrics of the mapper with norm '{params.norm}'"
@@ -84,17 +62,15 @@ rule select_mapper:
 rule summarise:
     input:
         tables=[
-            rules.tabulate_zero_shot.output.table,
-            rules.tabulate_zero_shot.output.extended,
+            rules.tabulate_zero_shot.output.measures,
             rules.tabulate_zero_shot.output.pairs,
-            rules.tabulate_alignment.output.table,
-            rules.tabulate_alignment.output.extended,
+            rules.tabulate_alignment.output.tables,
         ],
-        plots=[
-            rules.tabulate_corruptions.output.plot,
-            rules.draw_renders.output,
-            rules.draw_clouds.output,
+        provenance=[
+            rules.tabulate_zero_shot.output.provenance,
+            rules.tabulate_alignment.output.provenance,
         ],
+        linked=[rules.draw_renders.output, rules.draw_clouds.output],
     output:
         report(f"{RESULTS}/tables/summary.md", category="Tables"),
     log:

@@ -43,6 +43,6 @@ with job(snakemake.log[0]):
         fitted(space, inputs.fits),
         trained(space, chain.from_iterable(map(read_json, inputs.runs)), load),
     )
-    records, cells = evaluate(candidates, test, corrupted, params.unit)
+    records, levels = evaluate(candidates, test, corrupted, params.unit)
     write_csv(output.records, records.assign(n_train=len(train.images)))
-    write_csv(output.cells, cells)
+    write_csv(output.levels, levels)

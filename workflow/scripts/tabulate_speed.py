@@ -1,16 +1,21 @@
-"""Write Table I, its page and its plot."""
+"""Table I, its measures, its page and its plot."""
 
-from pointspider.core.files import read_csv, write_csv, write_text
+from pointspider.core.files import read_json, write_text
 from pointspider.study.job import job
 from pointspider.study.plots.speed import plot_speed
 from pointspider.study.plots.style import save
-from pointspider.study.tables.speed import speed_table
-from pointspider.study.tables.summary import speed_page
+from pointspider.study.tables.pages import speed_page
+from pointspider.study.tables.schemas import read_table, write_provenance, write_table
+from pointspider.study.tables.speed import speed_measures, speed_table
 
-params, output = snakemake.params, snakemake.output
+inputs, output, provenance = snakemake.input, snakemake.output, snakemake.params.provenance
 
 with job(snakemake.log[0]):
-    table = speed_table(read_csv(snakemake.input.records), params.preset, params.data, params.seed)
-    save(plot_speed(table), output.plot)
-    write_text(output.page, speed_page(table))
-    write_csv(output.table, table)
+    variants, preset = read_json(inputs.variants), provenance["preset"]
+    measures = speed_measures(read_table(inputs.records), preset)
+    table, facts = speed_table(measures, variants, preset), {**provenance, "variants": variants}
+    save(plot_speed(table, measures, facts), output.plot)
+    write_table(output.table, table)
+    write_table(output.measures, measures)
+    write_provenance(output.provenance, [output.table, output.measures], **facts)
+    write_text(output.page, speed_page(table, measures, facts))

@@ -1,26 +1,39 @@
-"""Table II, its extension, every pair of models, and the plot."""
+"""Table II, its measures, every pair of models, the accuracy at each corruption level, and the plots."""
 
 import pandas as pd
 
-from pointspider.core.files import read_csv, write_csv
+from pointspider.core.files import read_csv
 from pointspider.encoders.images.prompts import STYLES
-from pointspider.study.evaluate.zero_shot import CLOUD, compare_models, gather_hits, zero_shot_records
+from pointspider.study.evaluate.zero_shot import (
+    CLOUD,
+    compare_models,
+    corruption_records,
+    gather_hits,
+    zero_shot_records,
+)
 from pointspider.study.job import job
+from pointspider.study.plots.corruptions import plot_corruptions
 from pointspider.study.plots.style import save
 from pointspider.study.plots.zero_shot import plot_zero_shot
-from pointspider.study.tables.zero_shot import extended_table, pairs_table, zero_shot_table
+from pointspider.study.tables.schemas import write_provenance, write_table
+from pointspider.study.tables.zero_shot import zero_shot_measures, zero_shot_table
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
-facts = {"preset": params.preset, "data": params.data}
+made = params.provenance
 
 with job(snakemake.log[0]):
     clouds = pd.concat([read_csv(path, [*CLOUD, "split"]) for path in inputs.manifests])
-    hits = gather_hits(clouds, params.weights, inputs.images, inputs.prompts, STYLES, params.top)
-    pairs = compare_models(hits[hits["style"] == params.style])
-    made = {**facts, "weights": params.weights, "seed": params.seed, "classes": params.classes}
-    records = zero_shot_records(hits)
-    table = zero_shot_table(records, params.style, **made)
-    save(plot_zero_shot(table, records), output.plot)
-    write_csv(output.pairs, pairs_table(pairs, params.style, **facts))
-    write_csv(output.extended, extended_table(records, **made))
-    write_csv(output.table, table)
+    hits = gather_hits(clouds, made["weights"], inputs.images, inputs.prompts, STYLES, params.top)
+    asked = hits[hits["prompts"] == made["prompts"]]
+    measures = zero_shot_measures(zero_shot_records(hits), made["preset"], params.classes)
+    tables = {
+        output.table: zero_shot_table(measures, made["prompts"], made["weights"]),
+        output.measures: measures,
+        output.pairs: compare_models(asked),
+        output.corruptions: corruption_records(asked),
+    }
+    save(plot_zero_shot(measures, made), output.accuracies_plot)
+    save(plot_corruptions(tables[output.corruptions], "top1", made["preset"]), output.corruptions_plot)
+    for path, table in tables.items():
+        write_table(path, table)
+    write_provenance(output.provenance, tables, **made)

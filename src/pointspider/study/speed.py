@@ -51,45 +51,36 @@ class Task:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One row of Table I; None where nothing was measured.
+    """One cloud, rendered by one task of one variant: a row of speed.csv.
 
     Attributes:
-        variant, device: what rendered, on what; no device where nothing was measured.
+        variant: the Mitsuba variant.
         method, quality, resolution, samples_per_pixel: the task.
-        clouds, points: different clouds timed after the first, and points of each.
-        pictures: timed; by the reference one of each cloud, by ours as many rounds as fill `MIN_SECONDS`.
-        points_per_second: points of the timed pictures / their wall seconds.
-        cloud_seconds: wall seconds of a picture of each cloud, in their order, its mean over the rounds;
-            six digits each, space-separated, so that a row of CSV holds them in one cell.
-        first_image_seconds: wall seconds of the process's first picture, with an empty kernel cache on disk:
-            loading plugins, building the scene and compiling kernels is in it; starting Python, importing
-            Mitsuba and initialising the variant is not.
-        cpu_seconds_per_cloud: of a timed picture, all threads together.
-        psnr_db, worst_psnr_db: to the converged picture, reduced to the task's size; median and least over
-            the clouds; see `psnr_to_converged`.
-        psnr_to_reference_db, mean_abs_error: to the reference's picture, reduced, in dB and in 8-bit levels;
-            medians over the clouds. They hold the reference's noise; nothing for the reference itself.
-        reason: why the variant could not be measured.
+        cloud: 0 is the first picture of the process, rendered with an empty kernel cache on disk: loading
+            plugins, building the scene and compiling kernels count; starting Python, importing Mitsuba and
+            initialising the variant do not. The timed clouds are 1, 2, ….
+        points: points of the cloud.
+        pictures: timed pictures: one by the reference, by ours as many rounds as fill `MIN_SECONDS`.
+        seconds: mean wall seconds of a picture.
+        cpu_seconds: mean CPU seconds of a picture, all threads together.
+        psnr_db: to the converged picture, reduced to the task's size; see `psnr_to_converged`.
+        psnr_to_reference_db, mean_abs_error: to the reference's picture, reduced, in dB and in 8-bit levels.
+            They include the reference's noise; None for the reference itself.
     """
 
     variant: str
-    device: str
     method: str
     quality: str
     resolution: int
     samples_per_pixel: int
-    clouds: int = 0
-    points: int = 0
-    pictures: int = 0
-    points_per_second: float | None = None
-    cloud_seconds: str = ""
-    first_image_seconds: float | None = None
-    cpu_seconds_per_cloud: float | None = None
+    cloud: int
+    points: int
+    pictures: int
+    seconds: float
+    cpu_seconds: float
     psnr_db: float | None = None
-    worst_psnr_db: float | None = None
     psnr_to_reference_db: float | None = None
     mean_abs_error: float | None = None
-    reason: str = ""
 
 
 def tasks(resolution: int, reference_resolution: int, reference_samples: int, seed: int) -> list[Task]:
@@ -104,17 +95,18 @@ def tasks(resolution: int, reference_resolution: int, reference_samples: int, se
 
 def measure(
     variants: list[Variant], clouds: np.ndarray, wanted: list[Task], threads: int
-) -> list[Measurement]:
+) -> tuple[list[Measurement], dict[str, dict[str, str]]]:
     """Measure tasks with every variant.
 
     Args:
-        variants: what `variants.probe` found; of several LLVM libraries the first that works is measured.
+        variants: the result of `backends.probe`; of several LLVM libraries the first that works is measured.
         clouds: (k + 1, N, 3), the first of which is warm-up.
-        wanted: what to time, the reference first.
+        wanted: the tasks, the reference first.
         threads: CPU threads.
 
     Returns:
-        A row per variant name and task; those of variants that do not work, or fail here, carry the reason.
+        A row per variant, task and cloud, and by variant its device, or the reason why it was not measured:
+        `{"llvm_ad_rgb": {"device": …}, "cuda_ad_rgb": {"reason": …}}`.
 
     Raises:
         InputError: fewer than two clouds.
@@ -122,15 +114,19 @@ def measure(
     if len(clouds) < 2:
         raise InputError(f"speed.clouds: {len(clouds) - 1} clouds after the first leave nothing to time.")
     names = dict.fromkeys(variant.name for variant in variants)
-    rows = []
+    rows: list[Measurement] = []
+    facts: dict[str, dict[str, str]] = {}
     for name in tqdm(names, desc="measure speed", unit="variant", disable=None):
         candidates = [variant for variant in variants if variant.name == name]
         variant = next((candidate for candidate in candidates if candidate.available), candidates[0])
         try:
-            rows += _measure_variant(variant, clouds, wanted, threads)
+            measured, device = _measure_variant(variant, clouds, wanted, threads)
         except ChildProcessError as error:
-            rows += [_unmeasured(name, task, reason=str(error)) for task in wanted]
-    return rows
+            facts[name] = {"reason": str(error)}
+        else:
+            rows += measured
+            facts[name] = {"device": device}
+    return rows, facts
 
 
 def similarity(image: np.ndarray, reference: np.ndarray) -> tuple[float, float]:
@@ -165,16 +161,10 @@ def _decibels(squared_error: float) -> float:
     return float(10 * np.log10(255**2 / squared_error)) if squared_error else np.inf
 
 
-def _unmeasured(variant_name: str, task: Task, device: str = "", reason: str = "") -> Measurement:
-    """A row without figures."""
-    asked = {key: value for key, value in asdict(task).items() if key != "seed"}
-    return Measurement(variant_name, device, **asked, reason=reason)
-
-
 def _measure_variant(
     variant: Variant, clouds: np.ndarray, wanted: list[Task], threads: int
-) -> list[Measurement]:
-    """A row per task, each with its likeness to the reference.
+) -> tuple[list[Measurement], str]:
+    """The rows of every task with their PSNR, and the device.
 
     Raises:
         ChildProcessError: the variant is not available, or fails; says why.
@@ -183,24 +173,25 @@ def _measure_variant(
         raise ChildProcessError(variant.reason)
     measured = [_measure_in_child(variant, task, clouds, threads) for task in wanted]
     references = measured[0][1]  # (k, 2, H, W, 3)
-    return [_compared(row, pictures[:, 0], references) for row, pictures in measured]
+    rows = [
+        row
+        for timed, pictures, _ in measured
+        for row in [timed[0], *map(_compared, timed[1:], pictures[:, 0], references)]
+    ]
+    return rows, measured[0][2]
 
 
-def _compared(row: Measurement, pictures: np.ndarray, references: np.ndarray) -> Measurement:
-    """`row` with how alike its `pictures`, (k, H, W, 3), and `references`, (k, 2, H', W', 3), are."""
+def _compared(row: Measurement, picture: np.ndarray, references: np.ndarray) -> Measurement:
+    """`row` with the similarity of its `picture`, (H, W, 3), to its `references`, (2, H', W', 3)."""
     if row.method == REFERENCE:
-        psnr = [_psnr_of_noise(*two) for two in references]
-        return replace(row, psnr_db=float(np.median(psnr)), worst_psnr_db=min(psnr))
-    reduced = [np.stack([_reduce(image, row.resolution) for image in two]) for two in references]
-    psnr = [psnr_to_converged(*each) for each in zip(pictures, reduced, strict=True)]
-    likeness = [similarity(picture, first) for picture, (first, _) in zip(pictures, reduced, strict=True)]
-    psnr_to_reference, error = np.median(likeness, axis=0)
+        return replace(row, psnr_db=_psnr_of_noise(*references))
+    reduced = np.stack([_reduce(image, row.resolution) for image in references])
+    psnr_to_reference, error = similarity(picture, reduced[0])
     return replace(
         row,
-        psnr_db=float(np.median(psnr)),
-        worst_psnr_db=min(psnr),
-        psnr_to_reference_db=float(psnr_to_reference),
-        mean_abs_error=float(error),
+        psnr_db=psnr_to_converged(picture, reduced),
+        psnr_to_reference_db=psnr_to_reference,
+        mean_abs_error=error,
     )
 
 
@@ -210,8 +201,8 @@ def _reduce(image: np.ndarray, side: int) -> np.ndarray:
 
 def _measure_in_child(
     variant: Variant, task: Task, clouds: np.ndarray, threads: int
-) -> tuple[Measurement, np.ndarray]:
-    """One task's row, and its pictures of all clouds but the first, (k, pictures of each, H, W, 3) uint8.
+) -> tuple[list[Measurement], np.ndarray, str]:
+    """One task's rows, its pictures of all clouds but the first (k, pictures of each, H, W, 3), the device.
 
     Raises:
         ChildProcessError: the child failed; says why.
@@ -221,52 +212,50 @@ def _measure_in_child(
         np.save(Path(folder) / "clouds.npy", clouds)
         kernels = Path(folder) / "kernels"
         kernels.mkdir()
-        # Otherwise Dr.Jit, OptiX with it, and the CUDA driver find what earlier runs compiled, below HOME.
-        caches = {"DRJIT_CACHE_DIR": str(kernels), "CUDA_CACHE_PATH": str(kernels)}
-        child = run_child(__name__, [folder, json.dumps(asked)], **caches)
+        # Otherwise Dr.Jit, OptiX and the CUDA driver find the kernels that earlier runs compiled, below HOME.
+        cache = str(kernels)
+        child = run_child(__name__, [folder, json.dumps(asked)], DRJIT_CACHE_DIR=cache, CUDA_CACHE_PATH=cache)
         if child.returncode:
             raise ChildProcessError(failure(child))
-        return Measurement(**json.loads(child.stdout.splitlines()[-1])), np.load(Path(folder) / "images.npy")
+        answer = json.loads(child.stdout.splitlines()[-1])
+        rows = [Measurement(**row) for row in answer["rows"]]
+        return rows, np.load(Path(folder) / "images.npy"), answer["device"]
 
 
 def _measure(
     variant: Variant, task: Task, clouds: np.ndarray, threads: int
-) -> tuple[Measurement, np.ndarray]:
+) -> tuple[list[Measurement], np.ndarray, str]:
     """What `_measure_in_child` returns, in a process that has rendered nothing yet."""
     activate(variant, threads)
-    start = time.perf_counter()
+    start = time.perf_counter(), _cpu_seconds()
     render = _renderer(task)
     render(clouds[0])
-    first_image_seconds = time.perf_counter() - start
-
-    rounds, start_cpu = [], _cpu_seconds()
-    while not rounds or (task.method == OURS and np.sum(rounds) < MIN_SECONDS):
+    times = [
+        [time.perf_counter() - start[0], _cpu_seconds() - start[1]]
+    ]  # wall and CPU seconds of each cloud
+    rounds: list[list[list[float]]] = []
+    while not rounds or (task.method == OURS and np.sum(rounds, axis=(0, 1))[0] < MIN_SECONDS):
         timed = [_timed(render, cloud) for cloud in clouds[1:]]
         rounds.append([seconds for _, seconds in timed])
-    cpu_seconds = _cpu_seconds() - start_cpu
     images = np.stack([[picture] for picture, _ in timed])
-    cloud_seconds = np.mean(rounds, axis=0)
+    times += np.mean(rounds, axis=0).tolist()
     if task.method == REFERENCE:
         render = _renderer(_check(task))
         images = np.concatenate([images, np.stack([[render(cloud)] for cloud in clouds[1:]])], axis=1)
-    row = replace(
-        _unmeasured(variant.name, task, device_name(variant.name)),
-        clouds=len(images),
-        points=clouds.shape[1],
-        pictures=np.size(rounds),
-        points_per_second=clouds.shape[1] / float(cloud_seconds.mean()),
-        cloud_seconds=" ".join(f"{seconds:.6g}" for seconds in cloud_seconds),
-        first_image_seconds=first_image_seconds,
-        cpu_seconds_per_cloud=cpu_seconds / np.size(rounds),
-    )
-    return row, images
+    same = {key: value for key, value in asdict(task).items() if key != "seed"}
+    same |= {"variant": variant.name, "points": clouds.shape[1]}
+    rows = [
+        Measurement(cloud=i, pictures=len(rounds) if i else 1, seconds=wall, cpu_seconds=cpu, **same)
+        for i, (wall, cpu) in enumerate(times)
+    ]
+    return rows, images, device_name(variant.name)
 
 
-def _timed(render: Callable[[np.ndarray], np.ndarray], cloud: np.ndarray) -> tuple[np.ndarray, float]:
-    """A picture, and the wall seconds that it took."""
-    start = time.perf_counter()
+def _timed(render: Callable[[np.ndarray], np.ndarray], cloud: np.ndarray) -> tuple[np.ndarray, list[float]]:
+    """A picture, and the wall and CPU seconds that it took."""
+    start, start_cpu = time.perf_counter(), _cpu_seconds()
     picture = render(cloud)
-    return picture, time.perf_counter() - start
+    return picture, [time.perf_counter() - start, _cpu_seconds() - start_cpu]
 
 
 def _renderer(task: Task) -> Callable[[np.ndarray], np.ndarray]:
@@ -287,13 +276,15 @@ def _cpu_seconds() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def _main(folder: str, asked: str) -> None:
-    """The child's part."""
-    asked = json.loads(asked)
+def _main(folder: str, arguments: str) -> None:
+    """Run in the child: measure one task."""
+    asked = json.loads(arguments)
     clouds = np.load(Path(folder) / "clouds.npy")
-    row, images = _measure(Variant(**asked["variant"]), Task(**asked["task"]), clouds, asked["threads"])
+    rows, images, device = _measure(
+        Variant(**asked["variant"]), Task(**asked["task"]), clouds, asked["threads"]
+    )
     np.save(Path(folder) / "images.npy", images)
-    print(json.dumps(asdict(row)))
+    print(json.dumps({"rows": [asdict(row) for row in rows], "device": device}))
 
 
 if __name__ == "__main__":

@@ -1,48 +1,53 @@
-"""Ranks by cosine similarity: where the one true match of a query comes in a gallery.
+"""Ranks by cosine similarity: the rank of the one true match of a query in a gallery.
 
-Equal similarities share their ranks fairly: a query whose match is one of `tied` equals behind `ahead` others
-counts as the mean over all orders of the equals. So a predictor that says the same of every cloud comes out
-at chance, whatever the order of the gallery.
+A query whose match is one of `tied` equal similarities behind `ahead` others counts as the mean over all
+orders of the equals. So a constant predictor is at chance, whatever the order of the gallery.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int, Num
 
 from pointspider.core.errors import InputError
 from pointspider.core.vectors import directions
 
-#: Scores nearer than this are equal: above the rounding of cosines in float64, below that in float32.
+#: Scores that differ by less are equal: above the rounding of cosines in float64, below that in float32.
 EQUAL = 1e-9
 
 
 class Ranks(NamedTuple):
-    """Of each query's match in its gallery.
+    """The rank of each query's match in its gallery.
 
     Attributes:
-        ahead: (Q,) int, rows of the gallery that are more similar to the query.
-        tied: (Q,) int, rows that are as similar, the match included.
+        ahead: number of rows of the gallery that are more similar to the query.
+        tied: number of rows that are equally similar, including the match.
     """
 
-    ahead: np.ndarray
-    tied: np.ndarray
+    ahead: Int[np.ndarray, " Q"]
+    tied: Int[np.ndarray, " Q"]
 
-    def mean(self) -> np.ndarray:
-        """(Q,) float, the rank from 1 that is expected of a random order of equals."""
-        return 1 + self.ahead + (self.tied - 1) / 2
+    def mean(self) -> Float[np.ndarray, " Q"]:
+        """The expected rank, from 1, over all orders of the equals."""
+        return np.asarray(1 + self.ahead + (self.tied - 1) / 2)
 
-    def within(self, k: int) -> np.ndarray:
-        """(Q,) float from 0 to 1, the probability that the match is among the first `k`."""
-        return np.clip((k - self.ahead) / self.tied, 0, 1)
+    def within(self, k: int) -> Float[np.ndarray, " Q"]:
+        """The probability that the match is among the first `k`."""
+        return np.asarray(np.clip((k - self.ahead) / self.tied, 0, 1))
 
 
-def match_ranks(queries: np.ndarray, gallery: np.ndarray, match: np.ndarray, chunk: int = 1024) -> Ranks:
+def match_ranks(
+    queries: Num[np.ndarray, "Q _"],
+    gallery: Num[np.ndarray, "G _"],
+    match: Int[np.ndarray, " Q"],
+    chunk: int = 1024,
+) -> Ranks:
     """Rank every row of `gallery` by its similarity to each query, and find the query's match.
 
     Args:
-        queries: (Q, D). A row of zeros has no direction and is equally similar to everything.
-        gallery: (G, D), likewise.
-        match: (Q,) int, the row of the gallery that belongs to each query.
+        queries: rows of zeros have no direction and are equally similar to everything.
+        gallery: likewise.
+        match: the row of the gallery that belongs to each query.
         chunk: queries compared at a time; similarities take 8 · chunk · G bytes.
 
     Raises:
@@ -61,8 +66,8 @@ def match_ranks(queries: np.ndarray, gallery: np.ndarray, match: np.ndarray, chu
     return Ranks(ahead, tied)
 
 
-def score_ranks(scores: np.ndarray, match: np.ndarray) -> Ranks:
-    """Ranks of the columns `match`, (Q,) int, in the rows of `scores`, (Q, G), the highest score first."""
+def score_ranks(scores: Num[np.ndarray, "Q G"], match: Int[np.ndarray, " Q"]) -> Ranks:
+    """Rank the column `match` in each row of `scores`, the highest score first."""
     own = np.take_along_axis(scores, match[:, None], axis=1)  # (Q, 1)
     ahead = (scores > own + EQUAL).sum(axis=1)
     return Ranks(ahead, (scores >= own - EQUAL).sum(axis=1) - ahead)

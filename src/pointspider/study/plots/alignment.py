@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from numpy.typing import ArrayLike
 
 from pointspider.study.evaluate.alignment import RECALLED
 from pointspider.study.plots.style import (
@@ -24,25 +25,28 @@ from pointspider.study.plots.style import (
     styled,
 )
 from pointspider.study.tables.common import require
+from pointspider.study.tables.verdicts import Alignment
 
 
 @styled
-def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
+def plot_alignment(alignment: Alignment, records: pd.DataFrame, preset: str) -> Figure:
     """Table III: mean L1 of every baseline, and of each mapper's seeds; L1DIV on the upper axis.
 
     Args:
-        table: `pointspider.study.tables.alignment.alignment_table`.
-        records: the frame that it was made of, for the single seeds.
+        alignment: the tables of Table III.
+        records: the records that they were computed from, for the single seeds.
+        preset: named in the footnote.
     """
-    l1 = table.set_index("mapper")["l1_last"]
-    figure, [axes] = side_by_side(1, height=1.8 + 0.31 * len(table), table=table)
+    table = alignment.table
+    l1 = dict(zip(table["predictor"], table["l1"].astype(float), strict=True))
+    figure, [axes] = side_by_side(1, height=1.8 + 0.31 * len(table), preset=preset)
     axes.axvline(l1["median"], color=INK, lw=1, ls="--", label="predict the training median")
-    # Beyond this a predictor has failed; an axis that shows how badly would show nothing else.
+    # Beyond this a predictor has failed; an axis that includes it would show nothing else.
     limit = 2 * l1["zero"]
     records = records[(records["split"] == "objects") & records["diverged_at"].isna()]
     names = []
     for i, row in enumerate(table.to_dict("records")):
-        own = records[records["mapper"] == row["mapper"]]
+        own = records[records["predictor"] == row["predictor"]]
         for epoch, marker, colour, label, shift in MARKS:
             values = own.loc[own["epoch"] == epoch, "l1"].to_numpy()
             near = values <= limit
@@ -56,13 +60,11 @@ def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
                 label=label,
             )
             if not near.all():
-                told = f"→ {(~near).sum()} beyond, up to {values.max():.2g}"
+                text = f"→ {(~near).sum()} beyond, up to {values.max():.2g}"
                 edge = axes.get_yaxis_transform()
-                axes.annotate(told, (1, i + shift), (4, 0), xycoords=edge, color=colour, **BESIDE)
-        seeds = len(row["seeds"].split())
-        names.append(
-            named(row["mapper"], f"{row['diverged']} of {seeds} diverged" if row["diverged"] else "")
-        )
+                axes.annotate(text, (1, i + shift), (4, 0), xycoords=edge, color=colour, **BESIDE)
+        diverged = f"{row['diverged']} of {row['seeds']} diverged" if row["diverged"] else ""
+        names.append(named(row["predictor"], diverged))
     if table["paper_l1div"].notna().any():
         axes.plot(1 / table["paper_l1div"], np.arange(len(table)) - 0.3, "D", label="the paper", **PAPER)
     name_rows([axes], names)
@@ -81,44 +83,46 @@ def plot_alignment(table: pd.DataFrame, records: pd.DataFrame) -> Figure:
     return figure
 
 
-#: Of the epochs in the records: mark, colour, label and distance from the row's middle.
+#: Epoch in the records, mark, colour, label and distance from the centre of the row.
 MARKS = (
-    ("-", "D", INK, "fitted", 0.0),
+    ("fit", "D", INK, "fitted", 0.0),
     ("last", "o", BLUE, "last epoch, a mark per seed", -0.2),
     ("best", "s", GREEN, "best epoch, a mark per seed", 0.2),
 )
 
 
 @styled
-def plot_retrieval(extended: pd.DataFrame) -> Figure:
-    """How often predictions and renders find each other among the test objects, of every predictor.
+def plot_retrieval(alignment: Alignment, preset: str) -> Figure:
+    """How often predictions and renders retrieve each other among the test objects, for every predictor.
 
     Args:
-        extended: `pointspider.study.tables.alignment.extended_table`; the rows held out by objects are drawn.
+        alignment: the tables of Table III; the predictors with objects held out are drawn.
+        preset: named in the footnote.
     """
-    rows = extended[(extended["split"] == "objects") & (extended["epoch"] != "best")]
-    rows = rows[rows["kind"] != "reference"].reset_index(drop=True)
-    figure, panels = side_by_side(2, height=1.8 + 0.27 * len(rows), table=extended)
-    y = np.arange(len(rows))
+    names = alignment.table["predictor"].tolist()
+    last = alignment.measures[
+        (alignment.measures["split"] == "objects") & (alignment.measures["epoch"] != "best")
+    ]
+    gallery = alignment.size("gallery")
+    figure, panels = side_by_side(2, height=1.8 + 0.27 * len(names), preset=preset)
     for axes, what, title in (
         (panels[0], "image", "cloud → image"),
         (panels[1], "cloud", "image → cloud"),
     ):
-        for k, marker, colour in zip(RECALLED, "osD", (BLUE, GREEN, ORANGE), strict=True):
-            recall = rows[f"{what}_r{k}"]
-            reach = np.abs(rows[[f"{what}_r{k}_low", f"{what}_r{k}_high"]].sub(recall, axis=0).T)
+        marks = zip(RECALLED, "osD", (BLUE, GREEN, ORANGE), (-0.22, 0, 0.22), strict=True)
+        for k, marker, colour, shift in marks:
+            rows = last[last["measure"] == f"{what}_r{k}"].set_index("predictor").reindex(names)
+            recall, ends = rows["value"].to_numpy(), rows[["low", "high"]].to_numpy()
             axes.errorbar(
-                recall, y, xerr=reach, fmt=marker, color=colour, mfc="none", ms=5, lw=1, label=f"R@{k}"
-            )
-            chance = rows[f"chance_r{k}"].iloc[0]
-            axes.axvline(chance, color=colour, lw=1, ls=":", label=f"R@{k} by chance")
-        axes.set(
-            title=f"{title}, {rows['gallery'].iloc[0]} clean test clouds", xlabel="recall", xlim=(-0.03, 1.03)
-        )
-    name_rows(panels, rows["mapper"].tolist())
+                recall, np.arange(len(names)) + shift, xerr=np.abs(ends.T - recall), fmt=marker, color=colour,
+                mfc="none", ms=5, lw=1, label=f"R@{k}",
+            )  # fmt: skip
+            axes.axvline(min(k / gallery, 1), color=colour, lw=1, ls=":", label=f"R@{k} by chance")
+        axes.set(title=f"{title}, {gallery} clean test clouds", xlabel="recall", xlim=(-0.03, 1.03))
+    name_rows(panels, names)
     figure.legend(
         *panels[0].get_legend_handles_labels(),
-        title="95 % intervals are over the seeds, of fits over the test objects",
+        title="95 % intervals are over the seeds, for fits over the test objects",
         title_fontsize=8,
         alignment="left",
         loc="outside upper left",
@@ -128,47 +132,52 @@ def plot_retrieval(extended: pd.DataFrame) -> Figure:
 
 
 @styled
-def plot_loss_curves(curves: pd.DataFrame, table: pd.DataFrame) -> Figure:
+def plot_loss_curves(curves: pd.DataFrame, alignment: Alignment, preset: str) -> Figure:
     """Train and test loss by epoch, a panel per mapper, a line per seed, on a log axis.
 
     Args:
-        curves: columns mapper (BASE, LNORM, RNORM), seed, epoch (from 1), train and test (mean L1).
-        table: `pointspider.study.tables.alignment.alignment_table`, for the median's L1.
+        curves: columns predictor (BASE, LNORM, RNORM), seed, epoch (from 1), train and test (mean L1).
+        alignment: the tables of Table III, for the L1 of the median.
+        preset: named in the footnote.
 
     Raises:
         InputError: a column is missing.
     """
-    require(curves, ("mapper", "seed", "epoch", "train", "test"), "loss curves")
+    require(curves, ("predictor", "seed", "epoch", "train", "test"), "loss curves")
+    table = alignment.table
     trained = table[table["kind"] == "mapper"]
-    constants = table.set_index("mapper")["l1_last"]
-    figure, panels = side_by_side(len(trained), height=3.2, table=table)
+    constants = dict(zip(table["predictor"], table["l1"].astype(float), strict=True))
+    figure, panels = side_by_side(len(trained), height=3.2, preset=preset)
     for axes, (_, mapper) in zip(panels, trained.iterrows(), strict=True):
-        own = curves[curves["mapper"] == mapper["mapper"]]
+        own = curves[curves["predictor"] == mapper["predictor"]]
         for split, colour in (("train", ORANGE), ("test", BLUE)):
             for i, (_, run) in enumerate(own.groupby("seed")):
                 label = f"{split}, a line per seed" if i == 0 else None
                 axes.plot(run["epoch"], run[split], color=colour, lw=0.8, alpha=0.8, label=label)
         axes.axhline(constants["median"], color=INK, lw=1, ls="--", label="predict the training median")
         diverged = f" ({mapper['diverged']} diverged)" if mapper["diverged"] else ""
-        axes.set(title=f"{mapper['mapper']}{diverged}", xlabel="epoch", xlim=(0, curves["epoch"].max()))
-    # The first epochs, and mappers that diverge, leave the axis at its top.
-    low, high = (curves[["train", "test"]].stack().agg(end) for end in ("min", "max"))
+        axes.set(title=f"{mapper['predictor']}{diverged}", xlabel="epoch", xlim=(0, curves["epoch"].max()))
+    # The first epochs, and mappers that diverge, exceed the axis.
+    losses = curves[["train", "test"]].to_numpy(np.float64)
+    low, high = float(np.nanmin(losses)), float(np.nanmax(losses))
     panels[0].set(ylabel="mean L1 (log)", yscale="log")
     panels[0].set_ylim(0.9 * min(low, constants["median"]), min(1.1 * high, 20 * constants["zero"]))
     panels[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     panels[0].yaxis.set_major_formatter("{x:g}")
     panels[0].yaxis.set_minor_formatter(NullFormatter())
+    for axes in panels:
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     _legend(figure, panels, columns=3)
     return figure
 
 
 def _legend(figure: Figure, panels: Sequence[Axes], columns: int) -> None:
-    """One of each label of all panels, above them."""
+    """A legend above all panels, each label once."""
     entries = [zip(*axes.get_legend_handles_labels()[::-1], strict=True) for axes in panels]
     handles = dict(itertools.chain.from_iterable(entries))
     figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=columns)
 
 
-def _reciprocal(values: np.ndarray) -> np.ndarray:
-    """1 / value; matplotlib also asks for 0 while it lays out an axis."""
-    return 1 / np.maximum(values, 1e-9)
+def _reciprocal(values: ArrayLike) -> np.ndarray:
+    """1 / value; matplotlib evaluates it at 0 during layout."""
+    return np.asarray(1 / np.maximum(values, 1e-9))

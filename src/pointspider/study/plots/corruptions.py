@@ -1,4 +1,4 @@
-"""Heat maps: a measure by corruption and severity, one for each model."""
+"""Heat maps: a measure by corruption level, one for each model or predictor."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from pointspider.study.tables.common import require
 
 
 class Scale(NamedTuple):
-    """How a measure is coloured: its name, matplotlib's colours, and whether 0 has the middle one."""
+    """The colours of a measure: its name, matplotlib's colour map, and whether 0 has the middle colour."""
 
     label: str
     colours: str
@@ -27,26 +27,27 @@ SCALES = {
 }
 
 PER_ROW = 4  # heat maps side by side
-ALL = "all"  # the column of all severities together, which ratios such as skill do not have
-CLEAN = "clean"  # what it is called where the clean clouds stand alone in it
-BELOW = "≪"  # in a cell whose value is below the scale, and too long to print
+ALL = "all"  # the column of the mean over severities, which ratios such as skill do not have
+CLEAN = "none"  # that column if it contains only the clean clouds
+BELOW = "≪"  # for a value below the scale
 
 
 @styled
 def plot_corruptions(records: pd.DataFrame, measure: str, preset: str) -> Figure:
-    """A measure by corruption and severity, a heat map per model, all on one colour scale.
+    """A measure by corruption level, a heat map per model or predictor, all on one colour scale.
 
     Args:
-        records: rows of per_corruption.csv, of the models that are drawn.
+        records: rows of the table zero_shot_corruptions or alignment_corruptions.
         measure: a key of `SCALES`.
-        preset: named at the foot.
+        preset: named in the footnote.
 
     Raises:
         InputError: a column is missing.
     """
-    require(records, ("model", "measure", "corruption", "severity", "n", "value"), "corruption records")
+    by = "predictor" if "predictor" in records else "model"
+    require(records, (by, "measure", "corruption", "severity", "n", "value"), "corruption records")
     scale, records = SCALES[measure], records[records["measure"] == measure]
-    models = list(dict.fromkeys(records["model"]))
+    models = list(dict.fromkeys(records[by]))
     corruptions = list(dict.fromkeys(records["corruption"]))
     rows, columns = -(-len(models) // PER_ROW), min(len(models), PER_ROW)
     height = 1.1 + rows * (0.6 + 0.22 * len(corruptions))
@@ -54,18 +55,21 @@ def plot_corruptions(records: pd.DataFrame, measure: str, preset: str) -> Figure
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     low, high = _limits(records["value"], scale.centred)
     for axes, model in zip(panels, models, strict=False):
-        values = _by_severity(records[records["model"] == model], not scale.centred).reindex(corruptions)
+        values = _by_severity(records[records[by] == model], not scale.centred).reindex(corruptions)
         image = _heat_map(axes, values, low, high, scale.colours)
         axes.set_title(wrap(model, 22 if columns == PER_ROW else 40), fontsize=8)
         axes.set_xlabel("severity", fontsize=8)
     for axes in panels[len(models) :]:
         axes.set_axis_off()
-    panels[0].set_yticks(range(len(corruptions)), [name.replace("_", " ") for name in corruptions])
-    cells = records.loc[records["corruption"] != ORIGINAL, "n"]
-    n = " to ".join(map(str, sorted({cells.min(), cells.max()})))
+    panels[0].set_yticks(
+        range(len(corruptions)),
+        ["clean" if name == ORIGINAL else name.replace("_", " ") for name in corruptions],
+    )
+    counts = records.loc[records["corruption"] != ORIGINAL, "n"]
+    n = " to ".join(map(str, sorted({counts.min(), counts.max()})))
     below = f", {BELOW} below {100 * low:.0f} %" if records["value"].min() < low else ""
     figure.supxlabel(
-        f"in each cell {scale.label} in %{below}, of {n} test clouds at each severity\n{footnote(preset)}",
+        f"{scale.label} in %{below}, of {n} test clouds at each level\n{footnote(preset)}",
         x=0.01, ha="left", fontsize=7, color=GREY,
     )  # fmt: skip
     beyond = "min" if below else "neither"
@@ -74,7 +78,7 @@ def plot_corruptions(records: pd.DataFrame, measure: str, preset: str) -> Figure
 
 
 def _limits(values: pd.Series, centred: bool) -> tuple[float, float]:
-    """Tenths around all values; for a centred scale as far to both sides of 0, to 1 at most."""
+    """The tenths that contain all values; for a centred scale symmetric about 0, at most 1."""
     if centred:
         reach = np.clip(np.ceil(10 * values.abs().max()) / 10, 0.1, 1)
         return -reach, reach
@@ -85,7 +89,7 @@ def _limits(values: pd.Series, centred: bool) -> tuple[float, float]:
 def _by_severity(records: pd.DataFrame, averaged: bool) -> pd.DataFrame:
     """Values by corruption (rows), and by severity and, if `averaged`, their mean over clouds (columns).
 
-    The clean clouds, which have no severity, stand in the last column. Gaps are NaN.
+    The clean clouds, which have no severity, are in the last column. Absent levels are NaN.
     """
     corrupted = records[records["corruption"] != ORIGINAL]
     single = corrupted.pivot(index="corruption", columns="severity", values="value")
@@ -96,14 +100,14 @@ def _by_severity(records: pd.DataFrame, averaged: bool) -> pd.DataFrame:
 
 
 def _heat_map(axes: Axes, values: pd.DataFrame, low: float, high: float, colours: str) -> AxesImage:
-    """`values` as cells coloured from `low` to `high`, with their percentages."""
-    image = axes.imshow(values.to_numpy(), cmap=colours, vmin=low, vmax=high, aspect="auto")
-    for (i, j), value in np.ndenumerate(values.to_numpy()):
+    """Draw `values` coloured from `low` to `high`, with their percentages."""
+    image = axes.imshow(values.to_numpy(np.float64), cmap=colours, vmin=low, vmax=high, aspect="auto")
+    for (i, j), value in np.ndenumerate(values.to_numpy(np.float64)):
         if not np.isnan(value):
             red, green, blue, _ = image.cmap(image.norm(value))
             ink = "white" if 0.3 * red + 0.6 * green + 0.1 * blue < 0.5 else "black"
-            told = BELOW if value < low else str(round(100 * value))  # round: no "-0"
-            axes.text(j, i, told, ha="center", va="center", fontsize=7, color=ink)
+            text = BELOW if value < low else str(round(100 * value))  # round: no "-0"
+            axes.text(j, i, text, ha="center", va="center", fontsize=7, color=ink)
     axes.axvline(values.shape[1] - 1.5, color="white", lw=2)
     axes.set_xticks(range(values.shape[1]), values.columns)
     axes.tick_params(length=0, labelsize=7)

@@ -23,7 +23,7 @@ def contact_sheet(images: Sequence[np.ndarray], labels: Sequence[str], columns: 
         images: (H, W, 3) uint8 each.
         labels: a caption per image.
         columns: images per row.
-        preset: named at the foot.
+        preset: named in the footnote.
     """
     figure, axes, corners = _sheet(labels, columns, preset)
     for image, (left, top) in zip(images, corners, strict=True):
@@ -38,7 +38,7 @@ def cloud_sheet(clouds: Mapping[str, np.ndarray], columns: int, preset: str) -> 
     Args:
         clouds: {caption: (N, 3) float, y up}; N may differ.
         columns: clouds per row.
-        preset: named at the foot.
+        preset: named in the footnote.
 
     Raises:
         InputError: a cloud cannot be drawn; see `pointspider.render.scene.place`.
@@ -52,11 +52,12 @@ def cloud_sheet(clouds: Mapping[str, np.ndarray], columns: int, preset: str) -> 
             raise InputError(f"cloud '{label}': {error}") from error
         centre = np.array([left + CELL / 2, top + CELL / 2])
         dots.append(np.column_stack([centre + CELL / 2 * xy * [1, -1], CELL / 2 * radius, colour]))
-    x, y, radius, *colour = np.concatenate(dots).T
-    colour = np.stack(colour, 1)
+    drawn = np.concatenate(dots)  # (n, 6): x, y, radius, red, green, blue
+    x, y, radius = drawn[:, :3].T
     axes.scatter(
-        x, y, s=(2 * 72 * radius) ** 2, c=colour, edgecolors=0.7 * colour, linewidths=0.2, rasterized=True
-    )  # a scatter's s is the squared diameter in points, 1/72 inch
+        x, y, s=(2 * 72 * radius) ** 2, c=drawn[:, 3:], edgecolors=list(map(tuple, 0.7 * drawn[:, 3:])),
+        linewidths=0.2, rasterized=True,
+    )  # fmt: skip  # a scatter's s is the squared diameter in points, 1/72 inch
     return figure
 
 

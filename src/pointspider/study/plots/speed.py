@@ -1,7 +1,10 @@
 """Table I as a plot."""
 
 import textwrap
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -17,58 +20,66 @@ from pointspider.study.plots.style import (
     styled,
     wrap,
 )
+from pointspider.study.tables.speed import TASK
+
+#: Mark, colour and distance from the centre of the row, by quality; the reference has none.
+MARKS = {"": ("s", ORANGE, -0.18), "reference": ("^", BLUE, 0.0), "clip": ("o", BLUE, 0.18)}
 
 
 @styled
-def plot_speed(table: pd.DataFrame) -> Figure:
+def plot_speed(table: pd.DataFrame, measures: pd.DataFrame, made: Mapping[str, Any]) -> Figure:
     """Table I: points per second of each Mitsuba variant, reference procedure and ours, on a log axis.
 
-    They are compared each at its own picture size; the reference's is the parameter `speed.reference`.
+    Each is measured at its own picture size; the reference's is the parameter `speed.reference`.
 
     Args:
-        table: `pointspider.study.tables.speed_table`.
+        table: the table `table1`.
+        measures: the table `speed_measures`.
+        made: its provenance: preset, and the device or the reason by variant.
     """
-    variants = list(dict.fromkeys(table["variant"]))
-    row = table["variant"].map(variants.index)
-    figure, [axes] = side_by_side(1, height=1.6 + 0.8 * len(variants), table=table)
+    variants: list[str] = list(made["variants"])
+    first = measures[measures["measure"] == "first_points_per_second"].rename(columns={"value": "first"})
+    rows = table[table["status"] == "measured"].merge(first[[*TASK, "first"]], how="left", on=TASK)
+    row = rows["variant"].map(variants.index).astype(float)
+    figure, [axes] = side_by_side(1, height=1.6 + 0.8 * len(variants), preset=made["preset"])
     axes.set_xscale("log")
-    measured = table["points_per_second"].notna()
-    styles = {"": ("s", ORANGE, -0.18), "reference": ("^", BLUE, 0), "clip": ("o", BLUE, 0.18)}
-    quality = table["quality"].replace("-", "")
-    for kind, (marker, colour, shift) in styles.items():
-        own = table[measured & (quality == kind)]
+    for quality, (marker, colour, shift) in MARKS.items():
+        own = rows[rows["quality"].fillna("") == quality]
         if own.empty:
             continue
         y = row[own.index] + shift
         picture = f"{own['resolution'].iloc[0]:.0f}² pixels of {own['samples_per_pixel'].iloc[0]:.0f} samples"
-        name = f"ours, quality {kind}" if kind else "reference"
+        name = f"ours, quality {quality}" if quality else "reference"
         axes.plot(own["points_per_second"], y, marker, color=colour, label=f"{name}, {picture}")
-        sure = own.dropna(subset="points_per_second_low")
-        low, high = sure["points_per_second_low"], sure["points_per_second_high"]
-        axes.hlines(y[sure.index], low, high, color=colour, lw=1.5)
-        axes.plot(own["first_points_per_second"], y, marker, color=colour, mfc="white", zorder=1.9)
-    if measured.any():
+        known = own.dropna(subset="low")
+        axes.hlines(y[known.index], known["low"], known["high"], color=colour, lw=1.5)
+        axes.plot(own["first"], y, marker, color=colour, mfc="white", zorder=1.9)
+    if len(rows):
         axes.plot([], [], "o", color=GREY, mfc="white", label="hollow: the first picture, a cold start")
-        if table["points_per_second_low"].notna().any():
+        if rows["low"].notna().any():
             axes.plot([], [], color=GREY, lw=1.5, label="bar: 95 % interval over the clouds")
     else:
         axes.tick_params(which="both", bottom=False, labelbottom=False)
         axes.grid(visible=False)
-    ends = ["points_per_second", "points_per_second_high", "first_points_per_second"]
-    for index, own in table[measured & (table["method"] == "ours") & table["ratio"].notna()].iterrows():
-        place = row[index] + styles[own["quality"]][2]
-        mark = (own[ends].max(), place)
-        axes.annotate(f"{own['ratio']:.3g} × reference, each at its size", mark, (9, 0), **BESIDE)
-    if table["paper_points_per_second"].notna().any():
-        axes.plot(
-            table["paper_points_per_second"], row - 0.34, "D", label="the paper, on its own machine", **PAPER
-        )
-    for name, rows in table[~measured].groupby("variant", sort=False):
-        told = wrap(textwrap.shorten(rows["status"].iloc[0], 160), 78)
-        style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 8, "color": GREY}
-        axes.text(0.01, variants.index(name), told, **style)
-    devices = dict(zip(table["variant"], table["device"].where(measured, ""), strict=True))
-    name_rows([axes], [named(name, devices[name]) for name in variants])
+    for ours in rows[(rows["method"] == "ours") & rows["ratio"].notna()].to_dict("records"):
+        place = variants.index(ours["variant"]) + MARKS[ours["quality"]][2]
+        mark = np.nanmax([ours["points_per_second"], ours["high"], ours["first"]]), place
+        axes.annotate(f"{ours['ratio']:.3g} × reference, each at its size", mark, (9, 0), **BESIDE)
+    papers = table.dropna(subset="paper_points_per_second").drop_duplicates("variant")
+    if len(papers):
+        y = papers["variant"].map(variants.index).astype(float) - 0.34
+        axes.plot(papers["paper_points_per_second"], y, "D", label="the paper, on its own machine", **PAPER)
+    for name, facts in made["variants"].items():
+        if "reason" in facts:
+            text = wrap(textwrap.shorten(f"not available: {facts['reason']}", 160), 78)
+            style: dict[str, Any] = {
+                "transform": axes.get_yaxis_transform(),
+                "va": "center",
+                "fontsize": 8,
+                "color": GREY,
+            }
+            axes.text(0.01, variants.index(name), text, **style)
+    name_rows([axes], [named(name, facts.get("device", "")) for name, facts in made["variants"].items()])
     axes.set(
         xlabel="points rendered per second, ours and reference each at its own picture size\n"
         "(the reference's is speed.reference; in the paper 800² pixels of 256 samples)"

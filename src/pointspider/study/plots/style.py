@@ -1,23 +1,23 @@
-"""How every figure looks, and how it is written."""
+"""The style of every figure, and how it is written."""
 
 import itertools
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib.style
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pointspider.core.files import atomic
 
-# Okabe and Ito's colours, told apart with every common colour vision deficiency
+# Okabe and Ito's colours, distinguishable with every common colour vision deficiency
 # (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 INK, GREY, PALE = "#222222", "#767676", "#DDDDDD"
-# On top of matplotlib's own defaults, so that no matplotlibrc of the machine changes a byte.
-STYLE = [
+# On top of matplotlib's defaults, so that no matplotlibrc of the machine changes a byte.
+STYLE: list[str | dict[str, Any]] = [
     "default",
     {
         "figure.dpi": 100,
@@ -44,9 +44,9 @@ STYLE = [
     },
 ]
 styled = matplotlib.style.context(STYLE)
-# Marks of the paper's figures, and text beside a mark.
-PAPER = {"color": VERMILION, "mfc": "none"}
-BESIDE = {"textcoords": "offset points", "va": "center", "fontsize": 8}
+# Marks of the paper's figures, and text next to a mark.
+PAPER: dict[str, Any] = {"color": VERMILION, "mfc": "none"}
+BESIDE: dict[str, Any] = {"textcoords": "offset points", "va": "center", "fontsize": 8}
 WIDTH = 8.0  # inches
 
 
@@ -58,16 +58,16 @@ def save(figure: Figure, path: str | Path) -> None:
         figure.savefig(temporary, format=suffix, metadata=metadata)
 
 
-def side_by_side(panels: int, height: float, table: pd.DataFrame) -> tuple[Figure, list[Axes]]:
-    """Panels side by side that share their y axis, with the table's preset at the foot."""
+def side_by_side(panels: int, height: float, preset: str) -> tuple[Figure, list[Axes]]:
+    """Panels side by side that share their y axis, with the preset in the footnote."""
     figure = Figure(figsize=(WIDTH, height), layout="constrained")
     axes = figure.subplots(1, panels, sharey=True, squeeze=False)[0]
-    figure.supxlabel(footnote(table["preset"].iloc[0]), x=0.01, ha="left", fontsize=7, color=GREY)
+    figure.supxlabel(footnote(preset), x=0.01, ha="left", fontsize=7, color=GREY)
     return figure, list(axes)
 
 
 def name_rows(panels: Sequence[Axes], names: Sequence[str]) -> None:
-    """One named row of marks per name, from the top down, in panels that share their y axis."""
+    """Name the rows of marks, from top to bottom, in panels that share their y axis."""
     panels[0].set_yticks(range(len(names)), names, fontsize=8)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     for axes in panels:
@@ -76,12 +76,12 @@ def name_rows(panels: Sequence[Axes], names: Sequence[str]) -> None:
 
 
 def named(name: str, detail: str) -> str:
-    """A row's name with a detail below it, wrapped."""
+    """The name of a row with a detail below it, wrapped."""
     return wrap(f"{name}\n{detail}", 36)
 
 
 def wrap(text: str, width: int) -> str:
-    """Lines of at most `width` characters; the line breaks of `text` are kept."""
+    """Wrap each line of `text` at `width` characters."""
     return "\n".join(itertools.chain.from_iterable(textwrap.wrap(line, width) for line in text.splitlines()))
 
 

@@ -1,4 +1,4 @@
-"""The measures of Table III against brute force, and the rows that they become."""
+"""The measures of Table III against brute force, and the rows of `evaluate`."""
 
 import numpy as np
 import pandas as pd
@@ -22,18 +22,18 @@ from pointspider.study.evaluate.alignment import (
 from pointspider.study.evaluate.candidates import classifier_of, fitted, references, trained
 
 CLASSES = ["bed", "chair", "lamp"]
-N_OBJECTS, VARIANTS = 12, [("original", 0), ("shear", 1), ("shear", 2)]
+N_OBJECTS, LEVELS = 12, [("original", 0), ("shear", 1), ("shear", 2)]
 RNG = np.random.default_rng(0)
 TRAIN = RNG.normal(1, 1, size=(31, 6)).astype(np.float32)
 
 
-def clouds(variants=VARIANTS) -> Clouds:
+def clouds(levels=LEVELS) -> Clouds:
     """Each object in each variant; a prediction is right up to noise."""
     rng = np.random.default_rng(1)
     rows = [
         {"class": CLASSES[i % 3], "object": f"{i:04d}", "corruption": name, "severity": severity}
         for i in range(N_OBJECTS)
-        for name, severity in variants
+        for name, severity in levels
     ]
     images = rng.normal(1, 1, size=(len(rows), 6)).astype(np.float32)
     points = (images + rng.normal(0, 0.7, size=images.shape)).astype(np.float32)
@@ -56,9 +56,9 @@ def constant(clouds: Clouds) -> pd.DataFrame:
 
 
 def records(
-    *candidates: Candidate, aligned=None, variants=None, unit=("class", "object")
+    *candidates: Candidate, aligned=None, levels=None, unit=("class", "object")
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return evaluate(candidates, aligned or clouds(VARIANTS[:1]), variants or clouds(), unit)
+    return evaluate(candidates, aligned or clouds(LEVELS[:1]), levels or clouds(), unit)
 
 
 # -------------------------------------------------------------------------------------------------- measures
@@ -66,7 +66,7 @@ def records(
 
 def test_l1_and_skill_are_over_clouds_and_dimensions():
     frame, _ = records(Candidate("mapper", "BASE", identity), Candidate("baseline", "median", constant))
-    test = clouds(VARIANTS[:1])
+    test = clouds(LEVELS[:1])
     l1 = mean_absolute_error(test.images, test.points)
     of_median = mean_absolute_error(test.images, np.tile(np.median(TRAIN, axis=0), (N_OBJECTS, 1)))
     base, median = frame.to_dict("records")
@@ -77,10 +77,10 @@ def test_l1_and_skill_are_over_clouds_and_dimensions():
 
 
 @pytest.mark.parametrize("unit", [["class", "object"], ["class"]])
-@pytest.mark.parametrize("variants", [VARIANTS[:1], VARIANTS])
-def test_gains_are_paired_and_have_students_interval_over_units(variants, unit):
+@pytest.mark.parametrize("levels", [LEVELS[:1], LEVELS])
+def test_gains_are_paired_and_have_students_interval_over_units(levels, unit):
     """Clouds of one object, or of one class where classes are held out, are no independent trials."""
-    test = clouds(variants)
+    test = clouds(levels)
 
     def halved(clouds: Clouds) -> pd.DataFrame:
         return space().measure(lambda points: points / 2, clouds)
@@ -106,7 +106,7 @@ def test_gains_are_paired_and_have_students_interval_over_units(variants, unit):
 
 
 def test_cosine_is_centred_on_the_training_images():
-    test = clouds(VARIANTS[:1])
+    test = clouds(LEVELS[:1])
     theirs = cosine_similarity(test.points - TRAIN.mean(axis=0), test.images - TRAIN.mean(axis=0))
     assert identity(test)["cosine"].to_numpy() == pytest.approx(np.diag(theirs), abs=1e-6)
 
@@ -115,7 +115,7 @@ def test_the_mean_has_no_centred_cosine():
     """What float32 leaves of it is rounding, which has a direction."""
     mean = TRAIN.mean(axis=0, dtype=np.float64).astype(np.float32)
     assert (mean - TRAIN.mean(axis=0, dtype=np.float64)).any()
-    measured = space().measure(lambda points: np.tile(mean, (len(points), 1)), clouds(VARIANTS[:1]))
+    measured = space().measure(lambda points: np.tile(mean, (len(points), 1)), clouds(LEVELS[:1]))
     assert measured["cosine"].tolist() == [0] * N_OBJECTS
 
 
@@ -132,17 +132,17 @@ def test_telling_corruptions_apart_is_no_retrieval():
     def told(clouds: Clouds) -> pd.DataFrame:
         return space().measure(lambda points: points, clouds)
 
-    frame, cells = records(Candidate("mapper", "BASE", told), aligned=aligned, variants=every)
+    frame, by_level = records(Candidate("mapper", "BASE", told), aligned=aligned, levels=every)
     assert told(aligned)["image_r1"].mean() > 2 / N_OBJECTS
     assert frame["image_r1"].item() == pytest.approx(1 / N_OBJECTS)
-    assert cells["cloud_r5"].to_list() == pytest.approx([5 / N_OBJECTS] * 3)
+    assert by_level["cloud_r5"].to_list() == pytest.approx([5 / N_OBJECTS] * 3)
 
 
 def test_retrieval_is_among_the_objects_in_one_corruption():
     test = clouds()
     measured = identity(test)
-    for variant in range(3):
-        rows = np.arange(variant, len(test.images), 3)
+    for level in range(3):
+        rows = np.arange(level, len(test.images), 3)
         similar = cosine_similarity(test.points[rows], test.images[rows])
         for what, scores in (("image", similar), ("cloud", similar.T)):
             rank = (scores >= np.diag(scores)[:, None]).sum(axis=1)
@@ -154,16 +154,16 @@ def test_retrieval_is_among_the_objects_in_one_corruption():
 def test_retrieval_of_every_epoch_is_among_the_clean_clouds_alone():
     """Of last epochs it is taken from the measures of all variants, of best ones it is measured by itself."""
     epochs = (Candidate("mapper", "BASE", identity, epoch) for epoch in ("last", "best"))
-    frame, cells = records(*epochs, aligned=clouds(VARIANTS[1:2]))
+    frame, by_level = records(*epochs, aligned=clouds(LEVELS[1:2]))
     clean = identity(clouds().where(np.arange(3 * N_OBJECTS) % 3 == 0))
     for name in ("image_r1", "image_r5", "cloud_r10"):
         assert frame[name].tolist() == [clean[name].mean()] * 2
-        assert frame[name][0] == cells[name][0]
+        assert frame[name][0] == by_level[name][0]
     assert frame["cloud_rank"].tolist() == [clean["cloud_rank"].median()] * 2
 
 
 def test_zero_shot_goes_through_the_projection():
-    test = clouds(VARIANTS[:1])
+    test = clouds(LEVELS[:1])
     for own in (space(), space(projection=None, prompts=np.random.default_rng(4).normal(size=(3, 6)))):
         seen = test.points if own.projection is None else test.points @ own.projection
         order = np.argsort(-cosine_similarity(seen, own.prompts), axis=1)
@@ -174,61 +174,61 @@ def test_zero_shot_goes_through_the_projection():
 
 
 def test_a_classifiers_logits_need_no_projection():
-    test = clouds(VARIANTS[:1])
+    test = clouds(LEVELS[:1])
     logits = np.eye(3)[[CLASSES.index(name) for name in test.manifest["class"]]]
     assert space().classified(logits, test)["top1"].tolist() == [1] * N_OBJECTS
     assert space().classified(-logits, test)["top2"].tolist() == [0] * N_OBJECTS
 
 
 def test_constants_come_out_at_chance():
-    frame, cells = records(Candidate("baseline", "median", constant))
+    frame, by_level = records(Candidate("baseline", "median", constant))
     for k in (1, 5, 10):
         assert frame[f"image_r{k}"].item() == pytest.approx(k / N_OBJECTS)
         assert frame[f"cloud_r{k}"].item() == pytest.approx(k / N_OBJECTS)
-        assert cells[f"image_r{k}"].to_list() == pytest.approx([k / N_OBJECTS] * 3)
+        assert by_level[f"image_r{k}"].to_list() == pytest.approx([k / N_OBJECTS] * 3)
     assert frame["image_rank"].item() == 6.5
-    nothing = space().measure(np.zeros_like, clouds(VARIANTS[:1]))
+    nothing = space().measure(np.zeros_like, clouds(LEVELS[:1]))
     assert nothing["top1"].to_list() == pytest.approx([1 / 3] * N_OBJECTS)
 
 
 # ------------------------------------------------------------------------------------------------------ rows
 
 
-def test_a_cell_per_corruption_and_severity():
-    _, cells = records(Candidate("mapper", "BASE", identity, "last", {"seed": 3}))
-    assert cells[["corruption", "severity"]].to_numpy().tolist() == [list(variant) for variant in VARIANTS]
-    assert cells["n"].tolist() == [N_OBJECTS] * 3
-    assert cells["seed"].tolist() == [3] * 3
+def test_a_row_per_corruption_and_severity():
+    _, by_level = records(Candidate("mapper", "BASE", identity, "last", {"seed": 3}))
+    assert by_level[["corruption", "severity"]].to_numpy().tolist() == [list(level) for level in LEVELS]
+    assert by_level["n"].tolist() == [N_OBJECTS] * 3
+    assert by_level["seed"].tolist() == [3] * 3
     measured = identity(clouds())
-    for variant in range(3):
-        rows = measured.iloc[variant::3]
-        assert cells["l1"][variant] == pytest.approx(rows["l1"].mean())
-        assert cells["skill"][variant] == pytest.approx(1 - rows["l1"].mean() / rows["median_l1"].mean())
-        assert cells["image_rank"][variant] == rows["image_rank"].median()
+    for level in range(3):
+        rows = measured.iloc[level::3]
+        assert by_level["l1"][level] == pytest.approx(rows["l1"].mean())
+        assert by_level["skill"][level] == pytest.approx(1 - rows["l1"].mean() / rows["median_l1"].mean())
+        assert by_level["image_rank"][level] == rows["image_rank"].median()
 
 
 def test_what_a_candidate_does_not_have_is_missing():
-    frame, cells = records(
+    frame, by_level = records(
         *references(space(), None),
         Candidate("baseline", "median", constant),
         Candidate("mapper", "BASE", identity, "last", {"seed": 0, "best_epoch": 7}),
         Candidate("mapper", "BASE", identity, "best", {"seed": 0}),
         Candidate("mapper", "RNORM", None, "last", {"seed": 0, "diverged_at": 4}),
     )
-    assert frame["mapper"].tolist() == ["renders", "median", "BASE", "BASE", "RNORM"]
+    assert frame["predictor"].tolist() == ["renders", "median", "BASE", "BASE", "RNORM"]
     assert frame.loc[0, ["l1", "gain_median", "image_r1", "seed"]].isna().all()
     assert 0 <= frame.loc[0, "top1"] <= 1
     assert frame.loc[2, "best_epoch"] == 7
     assert frame.loc[4, ["l1", "top1", "gain_median"]].isna().all()
     assert frame.loc[4, "diverged_at"] == 4
-    assert cells["mapper"].unique().tolist() == ["renders", "median", "BASE"]
-    assert len(cells) == 9, "best epochs have no cells"
+    assert by_level["predictor"].unique().tolist() == ["renders", "median", "BASE"]
+    assert len(by_level) == 9, "best epochs have no rows by level"
 
 
 def test_candidates_are_references_baselines_and_both_epochs_of_every_training(tmp_path):
     manifest = pd.DataFrame({"class": "bed", "object": range(31)})
     train = Clouds(manifest, RNG.normal(size=(31, 6)), TRAIN)
-    test = clouds(VARIANTS[:1])
+    test = clouds(LEVELS[:1])
     splits = train.points, train.images, test.points, test.images
     fit_predictors(tmp_path, *splits, np.arange(31), [0.1], 5, 0, MapperSettings(epochs=2), [0, 1])
     run = {"norm": "layer", "seed": 1, "epochs": 9, "l1_last": None, "l1_best": 0.5, "diverged_at": 3}
@@ -242,11 +242,11 @@ def test_candidates_are_references_baselines_and_both_epochs_of_every_training(t
     frame, _ = records(*candidates)
     fits = ["zero", "mean", "median", "procrustes", "ridge", "reduced_rank", "lad"]
     names = ["renders", "classifier", *fits, *["linear_layer"] * 4, *["BASE"] * 2, *["LNORM"] * 4]
-    assert frame["mapper"].tolist() == names
-    assert frame["epoch"].tolist() == ["-"] * 9 + ["last", "best"] * 5
+    assert frame["predictor"].tolist() == names
+    assert frame["epoch"].tolist() == ["fit"] * 9 + ["last", "best"] * 5
     assert frame["seed"].tolist()[9:] == [0, 0, 1, 1, 1, 1, 0, 0, 1, 1]
     assert frame["l1"].isna().tolist() == [True, True] + [False] * 13 + [True, False] * 2
-    ridge = frame.set_index("mapper").loc["ridge"]
+    ridge = frame.set_index("predictor").loc["ridge"]
     assert ridge["lambda"] == 0.1
     predicted = load_predictor(tmp_path / "ridge.safetensors").predict(train.points)
     assert ridge["l1_train"] == pytest.approx(mean_absolute_error(TRAIN, predicted), rel=1e-5)
@@ -264,9 +264,9 @@ def test_a_classifier_of_other_classes_is_not_evaluated(caplog):
 
 
 def test_one_test_cloud():
-    one = clouds(VARIANTS[:1]).where([0])
+    one = clouds(LEVELS[:1]).where(np.array([0]))
     candidates = Candidate("baseline", "median", constant), Candidate("mapper", "BASE", identity)
-    frame, _ = records(*candidates, aligned=one, variants=one)
+    frame, _ = records(*candidates, aligned=one, levels=one)
     row = frame.iloc[1]
     assert (row["image_r1"], row["cloud_rank"]) == (1, 1)
     assert np.isfinite(row["gain_median"])
@@ -274,7 +274,7 @@ def test_one_test_cloud():
 
 
 def test_a_perfect_prediction_and_a_perfect_median():
-    test = clouds(VARIANTS[:1])
+    test = clouds(LEVELS[:1])
     perfect = Clouds(test.manifest, test.images, test.images)
     frame, _ = records(Candidate("mapper", "BASE", identity), aligned=perfect)
     assert (frame["l1"].item(), frame["skill"].item()) == (0, 1)
@@ -288,7 +288,7 @@ def test_a_perfect_prediction_and_a_perfect_median():
 
 
 def test_bad_embeddings_are_refused():
-    test = clouds(VARIANTS[:1])
+    test = clouds(LEVELS[:1])
     with pytest.raises(InputError, match="12 clouds have 11 point embeddings and 12 image embeddings"):
         Clouds(test.manifest, test.points[:-1], test.images)
     with pytest.raises(InputError, match=r"shape \(12, 5\) for images \(12, 6\)"):
