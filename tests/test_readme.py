@@ -1,0 +1,163 @@
+"""The README, from its text: commands and the example run, figures are those of the tables, links exist."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import trimesh
+from PIL import Image
+
+from pointspider.encoders.points.registry import create_point_encoder, save_point_encoder
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+TARGET = "test_readme.py::test_targets_of_make_exist"
+DECLARED = "test_packaging.py::test_every_import_is_declared_and_every_declaration_is_used"
+SELECTED = "workflow/test_dvc.py::test_selecting_another_mapper_reruns_no_render_and_no_embedding"
+FOLDER = "workflow/test_errors.py::test_the_documented_preset_runs_on_clouds_of_the_user"
+SLURM = "workflow/test_errors.py::test_jobs_of_a_killed_run_in_the_queue_of_slurm_stop_a_new_run"
+PLANNED = "workflow/test_run.py::test_the_paper_is_planned_without_its_data"
+#: Commands that take minutes or change the environment, and the test that runs the same or a smaller one.
+COVERED = {
+    'pip install ".[render]"': "test_packaging.py::test_the_extra_render_renders",
+    'pip install ".[learn]"': DECLARED,
+    'pip install ".[all]"': DECLARED,
+    "make tables": "workflow/test_run.py::test_every_deliverable_is_there",
+    "make test": TARGET,
+    "make paper-dry-run": "workflow/test_paper_dry_run.py::test_existing_files_are_not_fetched",
+    "make paper-smoke": TARGET,
+    "snakemake --cores 8 --config preset=paper": PLANNED,
+    "snakemake --profile profiles/slurm --config preset=paper": SLURM,
+    "snakemake --cores all --configfile docs/folder.yaml": FOLDER,
+    "dvc exp run -S mapper.norm=none": SELECTED,
+    "dvc exp show --only-changed": SELECTED,
+}
+
+
+def commands() -> list[str]:
+    """The commands of the README, without comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [shlex.join(shlex.split(line, comments=True)) for block in blocks for line in block.splitlines()]
+
+
+def test_every_command_is_run_by_a_test():
+    covered = {shlex.join(shlex.split(command)): test for command, test in COVERED.items()}
+    others = [command for command in commands() if not command.startswith("pointspider ")]
+    assert sorted(others) == sorted(covered)
+    for name, _, function in (test.partition("::") for test in covered.values()):
+        assert f"def {function}(" in (ROOT / "tests" / name).read_text(encoding="utf-8"), function
+
+
+def test_targets_of_make_exist():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"(?:^|`)make ([\w-]+)", README, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory) -> Path:
+    """The files that the README names: a directory of clouds, and a trained PointNet."""
+    directory = tmp_path_factory.mktemp("readme")
+    (directory / "clouds").mkdir()
+    for index, name in enumerate(("chair", "cone", "cup", "table")):
+        points = np.random.default_rng(index).normal(size=(256, 3)) * [1, 1 + index, 1]
+        trimesh.PointCloud(points).export(directory / "clouds" / f"{name}.ply")
+    save_point_encoder(directory / "pointnet.safetensors", "pointnet", create_point_encoder("pointnet", 4))
+    return directory
+
+
+def run(directory: Path, code: str, *arguments: str) -> str:
+    """Run Python code in a new process and return what it prints."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout
+
+
+def test_the_commands_run_as_printed(directory):
+    ours = [shlex.split(command)[1:] for command in commands() if command.startswith("pointspider ")]
+    assert len(ours) == 5
+    for arguments in ours:
+        if arguments[0] == "render":
+            arguments = [*arguments, "--resolution", "32"]  # in seconds
+        printed = run(directory, "from pointspider.cli.main import main; main()", *arguments)
+        if arguments[0] == "search":
+            assert len(printed.splitlines()) == 3
+    with Image.open(directory / "chair.png") as picture:
+        assert picture.size == (32, 32)
+    assert len(list((directory / "pictures").glob("*.png"))) == 4
+
+
+def test_the_example_runs_as_printed(directory):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    printed = run(directory, code.replace("resolution=400", "resolution=32"))
+    assert printed.startswith("1.000 ")
+    assert "chair.ply" in printed.splitlines()[0]
+    assert len([line for line in code.splitlines() if line]) <= 10
+
+
+PAGES = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md")))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_exist(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#:\s]+)\)", text):
+        assert (ROOT / page).parent.joinpath(target).exists(), target
+
+
+FINDINGS = " ".join(README.partition("## What the tables show")[2].partition("## In Python")[0].split())
+
+
+def test_the_figures_of_rendering_are_those_of_the_benchmark():
+    rows = (ROOT / "benchmarks/rendering.md").read_text(encoding="utf-8").splitlines()
+    cells = [[cell.strip() for cell in row.split("|")[1:-1]] for row in rows if row.startswith("| llvm |")]
+    reference, ours, clip = cells
+    assert f"draws {ours[2]} points per second where" in FINDINGS
+    assert f"draws {reference[2]}, with the same picture ({ours[7].split()[0]} dB)" in FINDINGS
+    assert f"are {clip[5]} times as fast" in FINDINGS
+
+
+def test_the_figures_of_the_study_are_those_of_the_tables():
+    tables = ROOT / "results/embedded/tables"
+    if not (tables / "alignment.csv").exists():
+        pytest.skip("the committed results have no tidy tables")
+    models = pd.read_csv(tables / "table2.csv")
+    first, second = (f"{value:.0%}".replace("%", " %") for value in models.top1)
+    all_first, all_second = (f"{value:.0%}".replace("%", " %") for value in models.top1_test)
+    assert f"name the class of {first} and {second} of the 40 clouds" in FINDINGS
+    assert f"and of {all_first} and {all_second} of all 960 test clouds" in FINDINGS
+    rows = pd.read_csv(tables / "alignment.csv")
+    rows = rows[(rows.measure == "skill") & rows.epoch.isin(["fit", "last"])].set_index(
+        ["split", "predictor"]
+    )
+    skill = {key: f"{value:.0%}".replace("%", " %") for key, value in rows.value.items()}
+    objects = [skill["objects", name] for name in ("BASE", "LNORM", "RNORM")]
+    assert "of {}, {} and {}.".format(*objects) in FINDINGS
+    assert f"fitted in closed form, has {skill['objects', 'ridge']}." in FINDINGS
+    classes = [skill["classes", name] for name in ("ridge", "BASE", "RNORM", "LNORM")]
+    assert "ridge has a skill of {}, BASE {}, RNORM {} and LNORM {}.".format(*classes) in FINDINGS
+
+
+def test_the_pictures_are_drawn_by_their_script(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from draw_pictures import draw_pictures; draw_pictures(Path(), resolution=32, points=200)"
+    )
+    run(tmp_path, code, str(ROOT / "docs"))
+    for name in ("render.png", "picture.png"):
+        with Image.open(tmp_path / name) as picture:
+            picture.load()
