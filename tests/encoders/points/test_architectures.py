@@ -14,6 +14,8 @@ from pointspider.encoders.points.registry import (
     POINT_ENCODERS,
     create_point_encoder,
     list_point_encoders,
+    load_point_encoder,
+    save_point_encoder,
 )
 from pointspider.encoders.points.sampling import (
     ball_query,
@@ -21,6 +23,8 @@ from pointspider.encoders.points.sampling import (
     gather_points,
     nearest_neighbours,
 )
+from pointspider.encoders.points.settings import PointSettings
+from pointspider.encoders.points.training import train_point_encoder
 
 #: Parameters at 40 classes, width, fewest points. Sources: the repositories named in the modules.
 PUBLISHED = {
@@ -137,6 +141,24 @@ def test_gradient_reaches_every_weight(random_encoder, random_clouds, name):
     assert [name for name, weight in model.named_parameters() if weight.grad is None] == []
     assert all(weight.grad.isfinite().all() for weight in model.parameters())
     assert clouds.grad.abs().sum(dim=(1, 2)).min() > 0
+
+
+def test_as_many_points_as_in_training_are_drawn(tmp_path, random_clouds, caplog):
+    """Only if the embedding depends on the density of points."""
+    clouds = random_clouds(4, 64).numpy()
+    settings = PointSettings(epochs=1, points=32, batch_size=2, learning_rate=0.001, schedule="cosine")
+    for name, points in [("pointnext_s", 32), ("pointnet", None)]:
+        model, _ = train_point_encoder(name, clouds, np.arange(4) % 2, settings, 0, device="cpu")
+        save_point_encoder(tmp_path / f"{name}.safetensors", name, model)
+        loaded = load_point_encoder(name, tmp_path / f"{name}.safetensors", device="cpu")
+        assert (model.points, loaded.points) == (points, points)
+        with torch.inference_mode():
+            of_all = loaded.embed(torch.tensor(clouds)).numpy()
+        assert np.array_equal(embed_clouds(loaded, clouds), of_all) == (name == "pointnet")
+    assert not caplog.messages
+    few = load_point_encoder("pointnext_s", tmp_path / "pointnext_s.safetensors", device="cpu")
+    assert embed_clouds(few, clouds[:, :20]).shape == (4, 512)
+    assert caplog.messages == ["clouds have 20 points; the encoder was trained with 32"]
 
 
 @pytest.mark.parametrize("name", ["openshape_vitl14", "openshape_vitb32", "ulip2_pointbert"])

@@ -1,5 +1,6 @@
 """Embed and classify NumPy clouds with a point encoder, in batches."""
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -8,6 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from pointspider.core.errors import InputError
+from pointspider.core.seeding import generator
 from pointspider.encoders.base import Classifier, PointEncoder
 from pointspider.encoders.points.module import PointClassifier
 
@@ -15,7 +17,7 @@ from pointspider.encoders.points.module import PointClassifier
 def embed_clouds(
     encoder: PointEncoder, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
 ) -> Float[np.ndarray, "clouds width"]:
-    """Embed clouds.
+    """Embed clouds, of which `encoder.points` points are drawn if they have more.
 
     Args:
         encoder: in eval mode, as `load_point_encoder` returns it.
@@ -31,7 +33,7 @@ def embed_clouds(
         raise InputError(
             f"clouds have {clouds.shape[1]} points; the encoder needs at least {encoder.minimum_points}."
         )
-    return _apply(encoder.embed, clouds, encoder.device, batch_size)
+    return _apply(encoder.embed, _draw(clouds, encoder), encoder.device, batch_size)
 
 
 def require_space(name: str, encoder: PointEncoder, clip: str) -> None:
@@ -56,6 +58,7 @@ def classify(
     encoder: PointClassifier, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
 ) -> Int64[np.ndarray, " clouds"]:
     """Predict class numbers. Arguments as for `embed_clouds`."""
+    clouds = _draw(clouds, encoder)
     return _apply(lambda x: encoder(x)[0].argmax(dim=1), clouds, encoder.device, batch_size)
 
 
@@ -64,6 +67,21 @@ def class_logits(
 ) -> Float[np.ndarray, "clouds classes"]:
     """Logits of the encoder's classifier for embeddings."""
     return _apply(encoder.logits, features, encoder.device, batch_size=4096)
+
+
+def _draw(
+    clouds: Float[np.ndarray, "clouds points channels"], encoder: PointEncoder
+) -> Float[np.ndarray, "clouds drawn channels"]:
+    """Draw the points that the encoder was trained with, the same of all clouds."""
+    count = clouds.shape[1]
+    if encoder.points is None or count == encoder.points:
+        return clouds
+    if count < encoder.points:
+        logging.getLogger(__name__).warning(
+            "clouds have %d points; the encoder was trained with %d", count, encoder.points
+        )
+        return clouds
+    return clouds[:, np.sort(generator(0, "encoder").permutation(count)[: encoder.points])]
 
 
 def _apply(

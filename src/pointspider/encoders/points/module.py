@@ -57,6 +57,8 @@ class PointClassifier(PointEncoderModule):
     #: Name of the classifier's last linear layer, whose number of outputs is the number of classes.
     LAST_LAYER: ClassVar[str]
     Settings: ClassVar[type[PointSettings]] = PointSettings
+    #: Whether the embedding depends on the density of points, so that it needs as many points as in training.
+    NEEDS_DENSITY: ClassVar[bool] = False
 
     def __init__(self, classes: int) -> None:
         super().__init__()

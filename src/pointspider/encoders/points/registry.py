@@ -93,7 +93,8 @@ def save_point_encoder(path: str | Path, name: str, model: PointEncoderModule) -
 
     # One entry: safetensors writes several in random order
     classes = {"classes": model.classes} if isinstance(model, PointClassifier) else {}
-    metadata = {"point_encoder": json.dumps({"name": name, **classes})}
+    points = {"points": model.points} if model.points != type(model).points else {}
+    metadata = {"point_encoder": json.dumps({"name": name, **classes, **points})}
     with atomic(path) as temporary:
         save_file(model.state_dict(), temporary, metadata=metadata)
 
@@ -125,9 +126,9 @@ def load_point_encoder(
     if classes is not None and not issubclass(architecture, PointClassifier):
         raise InputError(f"encoders.points.name: {name} has no classifier, so it cannot classify clouds.")
     tensors, metadata = read_tensors(path)
-    saved_as = json.loads(metadata["point_encoder"])["name"] if "point_encoder" in metadata else name
-    if saved_as != name:
-        raise InputError(f"{path}: contains a {saved_as}, not a {name} (encoders.points.name).")
+    saved = {"name": name} | json.loads(metadata.get("point_encoder", "{}"))
+    if saved["name"] != name:
+        raise InputError(f"{path}: contains a {saved['name']}, not a {name} (encoders.points.name).")
     state = architecture.convert(tensors)
     model = architecture.create_for(state)
     state = reshape_like(model.state_dict(), state)
@@ -136,4 +137,5 @@ def load_point_encoder(
     if classes is not None and isinstance(model, PointClassifier) and model.classes != classes:
         raise InputError(f"{path}: a classifier of {model.classes} classes, but the clouds have {classes}.")
     model.load_state_dict(state)
+    model.points = saved.get("points", model.points)
     return model.to(pick_device(device)).eval()

@@ -144,6 +144,8 @@ def train_point_encoder(
             Checkpoint(checkpoint, identity) if checkpoint else None,
             on_epoch,
         )
+    if model.NEEDS_DENSITY:
+        model.points = settings.points
     return model.eval(), history
 
 

@@ -55,6 +55,7 @@ class DGCNN(PointClassifier):
     """The classifier."""
 
     LAST_LAYER = "linear3"
+    NEEDS_DENSITY = True
     width = 2048
     minimum_points = NEIGHBOURS
 

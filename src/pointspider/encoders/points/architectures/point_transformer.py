@@ -110,6 +110,7 @@ class PointTransformer(PointClassifier):
     """The classifier."""
 
     LAST_LAYER = "cls.8"
+    NEEDS_DENSITY = True
     width = 512
     minimum_points = 256
 

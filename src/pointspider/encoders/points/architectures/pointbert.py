@@ -151,6 +151,7 @@ class PointBert(PointTokens, PointClassifier):
     """The classifier."""
 
     LAST_LAYER = "cls_head_finetune.3"
+    NEEDS_DENSITY = True
     width = 2 * WIDTH
     points = 1024
     minimum_points = 64

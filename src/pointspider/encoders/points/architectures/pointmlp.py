@@ -94,6 +94,7 @@ class PointMLP(PointClassifier):
     """The classifier."""
 
     LAST_LAYER = "classifier.8"
+    NEEDS_DENSITY = True
     #: Channels after the embedding and after each stage.
     WIDTHS: ClassVar[tuple[int, ...]] = (64, 128, 256, 512, 1024)
     #: Residual blocks of each stage, on neighbours and again on points.
@@ -160,16 +161,16 @@ def transfer(
     linear, norm = layer.children()
     alpha, beta = (grouper.get_parameter(name).flatten() for name in ("affine_alpha", "affine_beta"))
     of_residual, of_anchor = weight_of(linear).chunk(2, dim=1)
-    residuals = neighbours - anchors[:, :, None]
-    deviation = residuals.flatten(1).std(dim=1).view(-1, 1, 1, 1)
-    residuals = residuals / (deviation + EPSILON)
+    residuals = (neighbours - anchors[:, :, None]).flatten(1, 2)
+    deviation = residuals.flatten(1).std(dim=1).view(-1, 1, 1)
     offset = F.linear(anchors, of_anchor) + of_residual @ beta
     of_residual = of_residual * alpha
-    if norm.training:
-        return F.relu_(normalize(F.linear(residuals, of_residual) + offset[:, :, None], norm))
-    scale, shift = scale_and_shift(norm)
-    x = F.linear(residuals, of_residual * scale[:, None])
-    return F.relu_(x.add_(torch.addcmul(shift, offset, scale)[:, :, None]))
+    if not norm.training:
+        scale, shift = scale_and_shift(norm)
+        of_residual, offset = of_residual * scale[:, None], torch.addcmul(shift, offset, scale)
+    x = torch.bmm(residuals, of_residual.T / (deviation + EPSILON))
+    x = x.view(*neighbours.shape[:3], -1).add_(offset[:, :, None])
+    return F.relu_(normalize(x, norm) if norm.training else x)
 
 
 def _mirror() -> dict[str, str]:

@@ -73,6 +73,7 @@ class PointNet2(PointClassifier):
     """The classifier."""
 
     LAST_LAYER = "fc3"
+    NEEDS_DENSITY = True
     width = 1024
     minimum_points = 8
 

@@ -139,6 +139,7 @@ class PointNeXt(PointClassifier):
     """The classifier."""
 
     LAST_LAYER = "prediction.head.4.0"
+    NEEDS_DENSITY = True
     #: Channels of the stem.
     STEM: ClassVar[int] = 32
     width = 512

@@ -1,0 +1,177 @@
+"""Speed and accuracy of the point encoders on one CPU thread, in CPU seconds, the least variable of times.
+
+    python benchmarks/encoders.py speed [ENCODER ...]
+    python benchmarks/encoders.py accuracy --train TRAIN.h5 --test DIRECTORY [--minutes 3] [ENCODER ...]
+
+`speed` embeds clouds of 1,024 points with random weights and writes benchmarks/out/encoders_speed.csv:
+
+    gmac               multiplications per cloud in matrix products, in 10^9
+    floor_ms           the same number of multiplications in one large matrix product
+    embed_ms, ratio    measured, and in multiples of the floor
+    clouds_per_second  1000 / embed_ms
+
+`accuracy` trains each encoder for the same time with the same recipe, classifies the test clouds, clean and
+corrupted, and writes benchmarks/out/encoders_accuracy.csv. TRAIN.h5 has `data` (M, N, 3) and `label` (M,);
+DIRECTORY has data_original.npy and label.npy as in ModelNet40-C.
+"""
+
+import argparse
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pointspider.clouds.corruptions.engine import corrupt_clouds
+from pointspider.clouds.corruptions.registry import CORRUPTIONS
+from pointspider.clouds.names import CLEAN, CorruptionLevel
+from pointspider.core.files import write_csv
+from pointspider.core.seeding import generator
+from pointspider.encoders.points.inference import classify
+from pointspider.encoders.points.module import PointClassifier
+from pointspider.encoders.points.registry import POINT_ENCODERS, list_point_encoders
+from pointspider.encoders.points.settings import PointSettings
+from pointspider.encoders.points.training import train_point_encoder
+
+OUT = Path(__file__).parent / "out"
+SEED = 2021
+#: Encoders that a CPU can train.
+TRAINABLE = ["pointnet", "pointnet2_ssg", "dgcnn", "pointmlp_elite", "pointnext_s"]
+#: Points per cloud, in training and in tests because neighbourhoods depend on the density of the points.
+POINTS = 128
+BATCH = 32
+SEVERITY = 3
+#: Every EVERYth test cloud is corrupted.
+EVERY = 8
+BENCHMARK = "modelnet40-c"
+
+
+def cpu_seconds(run: Callable[[], object], repeats: int = 3) -> float:
+    """CPU seconds of the fastest run, after one that is not timed."""
+    run()
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def speed(names: list[str]) -> pd.DataFrame:
+    """Time the embedding with each encoder; the columns are described above."""
+    left, right = torch.randn(16384, 128), torch.randn(128, 128)
+    second = left.shape[0] * 128 * 128 / cpu_seconds(lambda: left @ right, 20)  # multiplications per second
+    rows = []
+    for name in names:
+        encoder_class = POINT_ENCODERS[name]
+        torch.manual_seed(0)
+        encoder = encoder_class(40) if issubclass(encoder_class, PointClassifier) else encoder_class()
+        encoder.eval()
+        clouds = torch.rand(8, 1024, encoder.channels)
+        clouds[:, :, :3] = torch.nn.functional.normalize(clouds[:, :, :3] - 0.5, dim=2)
+        with torch.inference_mode():
+            seconds = cpu_seconds(lambda e=encoder, c=clouds: e.embed(c)) / len(clouds)
+            with FlopCounterMode(display=False) as counter:
+                encoder.embed(clouds)
+        multiplications = counter.get_total_flops() / 2 / len(clouds)
+        rows.append(
+            {
+                "encoder": name,
+                "parameters": sum(parameter.numel() for parameter in encoder.parameters()),
+                "gmac": multiplications / 1e9,
+                "floor_ms": 1000 * multiplications / second,
+                "embed_ms": 1000 * seconds,
+                "ratio": seconds * second / multiplications,
+                "clouds_per_second": 1 / seconds,
+            }
+        )
+        print(rows[-1], flush=True)
+    return pd.DataFrame(rows)
+
+
+def corrupted_clouds(clouds: np.ndarray) -> dict[str, np.ndarray]:
+    """Clouds (M, N, 3) under each corruption of ModelNet40-C that needs no mesh, by its name."""
+    keys = [f"test/{number}" for number in range(len(clouds))]
+    return {
+        name: corrupt_clouds(CorruptionLevel(name, SEVERITY), list(clouds), [None] * len(clouds), keys, SEED)
+        for name, corruption in CORRUPTIONS.items()
+        if corruption.benchmark == BENCHMARK and not corruption.needs_mesh
+    }
+
+
+def subset(clouds: np.ndarray) -> np.ndarray:
+    """`POINTS` random points of the clouds, the same for all."""
+    chosen = generator(SEED, "points").permutation(clouds.shape[1])[:POINTS]
+    return np.ascontiguousarray(clouds[:, chosen], dtype=np.float32)
+
+
+def settings(epochs: int) -> PointSettings:
+    """The recipe of all encoders."""
+    return PointSettings(
+        epochs=epochs, points=POINTS, batch_size=BATCH, learning_rate=0.001, schedule="cosine"
+    )
+
+
+def accuracy(names: list[str], train: Path, test: Path, minutes: float) -> pd.DataFrame:
+    """Train and test each encoder: a row per encoder, a column per corruption."""
+    with h5py.File(train) as file:
+        clouds, labels = file["data"][:].astype(np.float32), file["label"][:].ravel().astype(np.int64)
+    order = generator(SEED, "train").permutation(len(clouds))
+    test_clouds = np.load(test / "data_original.npy")
+    test_labels = np.load(test / "label.npy").ravel().astype(np.int64)
+    corrupted = corrupted_clouds(test_clouds[::EVERY])
+    rows = []
+    for name in names:
+        probe = order[: 8 * BATCH]
+        seconds = cpu_seconds(
+            lambda n=name, p=probe: train_point_encoder(
+                n, clouds[p], labels[p], settings(1), SEED, device="cpu"
+            ),
+            repeats=1,
+        )
+        affordable = minutes * 60 / seconds * len(probe)
+        epochs = max(4, round(affordable / len(clouds)))
+        chosen = order[: int(affordable / epochs)]
+        start = time.process_time()
+        model, _ = train_point_encoder(
+            name, clouds[chosen], labels[chosen], settings(epochs), SEED, device="cpu"
+        )
+        row = {
+            "encoder": name,
+            "cpu_minutes": (time.process_time() - start) / 60,
+            "clouds": len(chosen),
+            "epochs": epochs,
+            str(CLEAN): np.mean(classify(model, subset(test_clouds)) == test_labels),
+        }
+        for corruption, arrays in corrupted.items():
+            row[corruption] = np.mean(classify(model, subset(arrays)) == test_labels[::EVERY])
+        print(row, flush=True)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("speed").add_argument("encoders", nargs="*", metavar="ENCODER")
+    train = commands.add_parser("accuracy")
+    train.add_argument("encoders", nargs="*", default=TRAINABLE, metavar="ENCODER")
+    train.add_argument("--train", type=Path, required=True)
+    train.add_argument("--test", type=Path, required=True)
+    train.add_argument("--minutes", type=float, default=3, help="CPU minutes per encoder")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    if arguments.command == "speed":
+        table = speed(arguments.encoders or list_point_encoders())
+    else:
+        table = accuracy(arguments.encoders, arguments.train, arguments.test, arguments.minutes)
+    write_csv(OUT / f"encoders_{arguments.command}.csv", table.round(4))
+    print(table.round(3).to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
