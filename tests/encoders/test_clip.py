@@ -170,7 +170,7 @@ def test_preprocessing_resizes_and_standardises(images, size):
 
 
 @pytest.mark.parametrize("shape", [(2, 32, 24, 3), (32, 32, 3)])
-def test_preprocessing_refuses_what_is_no_square_image(shape):
+def test_images_that_are_not_square_are_refused(shape):
     with pytest.raises(TypeError, match=r"(?i)uint8"):
         Preprocessing(32, tuple(MEAN), tuple(STD), Image.Resampling.BICUBIC)(np.zeros(shape, np.uint8), CPU)
 
@@ -307,7 +307,7 @@ def test_truncated_weights_are_refused(tmp_path):
         load_clip("small", "open_clip", tmp_path / "model")
 
 
-def test_vision_tower_that_is_no_vit_is_refused(tmp_path):
+def test_a_vision_tower_that_is_not_a_vit_is_refused(tmp_path):
     architecture = {
         "embed_dim": DIM,
         "vision_cfg": {"image_size": 32, "layers": [1, 1, 1, 1], "width": 8, "head_width": 8},

@@ -1,4 +1,4 @@
-"""Models from the hub: its own library against a local server, and what is told without a network."""
+"""Models from the hub: its library against a local server, and errors without a network."""
 
 import hashlib
 import json
@@ -17,7 +17,7 @@ from pointspider.core.errors import InputError
 from pointspider.encoders.images.hub import check_files, model_directory
 
 NAME, COMMIT = "someone/clip", "0123456789abcdef0123456789abcdef01234567"
-CONFIGURATION = {"open_clip_config.json": b"{}", "README.md": b"not wanted"}
+CONFIGURATION = {"open_clip_config.json": b"{}", "README.md": b"not needed"}
 
 
 class Hub(ThreadingHTTPServer):
@@ -142,7 +142,7 @@ def test_a_commit_without_safetensors_has_the_other_format(tmp_path, serve):
     assert (directory / "open_clip_pytorch_model.bin").read_bytes() == b"pickled"
 
 
-def told(result: subprocess.CompletedProcess, cache: Path) -> str:
+def message_of(result: subprocess.CompletedProcess, cache: Path) -> str:
     """The error, which says in any case what is missing and how to get it."""
     assert result.stdout.startswith(f"error {NAME}: the cache {cache}/hub lacks files of commit {COMMIT}"), (
         result.stdout + result.stderr
@@ -155,8 +155,8 @@ def told(result: subprocess.CompletedProcess, cache: Path) -> str:
 def test_a_commit_without_weights_is_refused(tmp_path, serve):
     port = serve(CONFIGURATION).server_port
     neither = "has neither open_clip_model.safetensors nor open_clip_pytorch_model.bin"
-    assert f"hub {neither}" in told(fetch(tmp_path, port), tmp_path)
-    assert "HF_HUB_OFFLINE disables" in told(fetch(tmp_path, port, offline=True), tmp_path)
+    assert f"hub {neither}" in message_of(fetch(tmp_path, port), tmp_path)
+    assert "HF_HUB_OFFLINE disables" in message_of(fetch(tmp_path, port, offline=True), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -191,19 +191,19 @@ def test_a_tokenizer_of_an_open_clip_model_is_checked(tmp_path):
     assert "tokenizer.json" in check_files(tmp_path, "open_clip")
 
 
-def test_a_cache_without_the_weights_is_told_offline(tmp_path, serve):
+def test_a_cache_without_the_weights_is_an_error_offline(tmp_path, serve):
     directory = tmp_path / "hub/models--someone--clip/snapshots" / COMMIT
     directory.mkdir(parents=True)
     (directory / "open_clip_config.json").write_bytes(b"{}")
-    assert "HF_HUB_OFFLINE disables" in told(fetch(tmp_path, 1, offline=True), tmp_path)
+    assert "HF_HUB_OFFLINE disables" in message_of(fetch(tmp_path, 1, offline=True), tmp_path)
 
 
-def test_a_hub_that_cannot_be_reached_is_told(tmp_path):
+def test_a_hub_that_cannot_be_reached_is_an_error(tmp_path):
     """Offline: for a hub that does not answer the library waits long."""
-    assert "cannot be reached" in told(fetch(tmp_path, 1, offline=True), tmp_path)
+    assert "cannot be reached" in message_of(fetch(tmp_path, 1, offline=True), tmp_path)
 
 
 def test_a_hub_without_the_model_can_be_reached(tmp_path, serve):
-    message = told(fetch(tmp_path, serve({}).server_port), tmp_path)
+    message = message_of(fetch(tmp_path, serve({}).server_port), tmp_path)
     assert "the Hugging Face hub answers: 404" in message
     assert "cannot be reached" not in message

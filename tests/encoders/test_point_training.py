@@ -1,4 +1,4 @@
-"""Training of point encoders: the benchmark's recipe, its reproducibility, and going on after a kill."""
+"""Training of point encoders: the benchmark's recipe, its reproducibility, and resuming."""
 
 from pathlib import Path
 
@@ -69,11 +69,11 @@ def test_augmentation_scales_and_shifts_each_axis():
 def test_training_learns_and_is_reproducible(tmp_path, name, epochs):
     points, labels = shapes(count=16, seed=0)
     settings = replace(RECIPE, epochs=epochs, points=32, batch_size=8)
-    told = []
+    heard = []
     trained, history = train_point_encoder(
-        name, points, labels, settings, seed=3, on_epoch=lambda epoch, metrics: told.append((epoch, metrics))
+        name, points, labels, settings, seed=3, on_epoch=lambda epoch, metrics: heard.append((epoch, metrics))
     )
-    assert told == list(enumerate(history, start=1))
+    assert heard == list(enumerate(history, start=1))
     assert history[-1]["loss"] < history[0]["loss"]
     unseen, expected = shapes(count=20, seed=1)
     assert (classify(trained, unseen) == expected).mean() >= 0.9
@@ -223,7 +223,7 @@ def test_an_unusable_train_split_is_refused(tmp_path):
         read_train_split(tmp_path, ["chair"], points=20)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="wants real clouds")
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs real clouds")
 def test_real_clouds_are_learned():
     """Four classes of ModelNet40 in a few epochs of the recipe with few points."""
     classes = ["airplane", "car", "chair", "lamp"]

@@ -159,9 +159,9 @@ def test_layout_is_learning3ds_checkpoints():
     assert layout(PointNetVanilla(40)) == expected
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="wants a real checkpoint and real clouds")
+@pytest.mark.skipif(not REAL.is_dir(), reason="needs a real checkpoint and real clouds")
 def test_a_real_checkpoint_names_real_clouds():
-    """78 % of the whole test split; here of every tenth cloud of it."""
+    """78 % of the test split; here of every tenth cloud of it."""
     model = load_point_encoder("pointnet_vanilla", REAL / "pointnet_learning3d.t7", device="cpu")
     clouds = np.load(REAL / "modelnet40_c/data_original.npy", mmap_mode="r")[::10]
     labels = np.load(REAL / "modelnet40_c/label.npy").ravel()[::10]

@@ -50,14 +50,14 @@ def squares(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def trained():
     images, labels = squares(count=10, seed=0)
-    told = []
-    result = train_clip(images, labels, PROMPTS, SMALL, seed=1, on_epoch=lambda *facts: told.append(facts))
-    return *result, told
+    heard = []
+    result = train_clip(images, labels, PROMPTS, SMALL, seed=1, on_epoch=lambda *facts: heard.append(facts))
+    return *result, heard
 
 
 def test_zero_shot_names_unseen_images(tmp_path, trained):
-    model, history, told = trained
-    assert told == list(enumerate(history, start=1))
+    model, history, heard = trained
+    assert heard == list(enumerate(history, start=1))
     assert history[-1]["loss"] < history[0]["loss"]
     save_clip(tmp_path / "tiny", model, SMALL)
     encoder = load_clip("tiny", "open_clip", tmp_path / "tiny", device="cpu")

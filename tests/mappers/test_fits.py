@@ -160,16 +160,16 @@ def test_cross_validation_is_scikit_learns_on_the_same_folds_of_groups(clouds):
     for i, penalty in enumerate(LAMBDAS):
         errors = []
         for rows in folds:
-            kept = np.delete(np.arange(54), rows)
-            model = Ridge(alpha=alpha(x[kept], penalty)).fit(x[kept], y[kept])
+            rest = np.delete(np.arange(54), rows)
+            model = Ridge(alpha=alpha(x[rest], penalty)).fit(x[rest], y[rest])
             errors += [mean_absolute_error(y[row], model.predict(x[[row]])[0]) for row in rows]
-            single = reduced_rank(Centred.of(x[kept], y[kept]), penalty, 1)
+            single = reduced_rank(Centred.of(x[rest], y[rest]), penalty, 1)
             ours[i, 0] -= np.abs(single.predict(x[rows]) - y[rows]).sum() / y.size
         assert ours[i, 2] == pytest.approx(np.mean(errors))
     np.testing.assert_allclose(ours[:, 0], 0, atol=1e-6)
 
 
-def test_the_best_of_the_grid_is_taken_and_its_end_is_told():
+def test_the_best_of_the_grid_is_selected_and_its_end_is_reported():
     x, y = draw(noise=0.3)
     fitted = fit(x, y)
     best = cross_validated_l1(x, y, np.arange(60), LAMBDAS, [1, 2], 5, 0)[:, -1].argmin()

@@ -1,4 +1,4 @@
-"""Training against hand-made steps and closed forms; what it refuses; how it reports divergence."""
+"""Training against steps computed by hand and closed forms; refused input; divergence."""
 
 import json
 import multiprocessing
@@ -109,7 +109,7 @@ def test_equal_arguments_give_equal_bytes(norm, batch_size, tmp_path):
         result = train(norm=norm, batch_size=batch_size)
         result.last.save(tmp_path / f"{name}.last")
         result.best.save(tmp_path / f"{name}.best")
-        torch.rand(3)  # the global stream has no say
+        torch.rand(3)  # the global random state does not matter
     for state in ("last", "best"):
         assert (tmp_path / f"a.{state}").read_bytes() == (tmp_path / f"b.{state}").read_bytes()
     other = train(norm=norm, batch_size=batch_size, seed=1)
@@ -147,9 +147,9 @@ def test_a_full_batch_is_everything_at_once(size):
 def test_train_loss_weights_an_unequal_last_batch():
     data = problem(train=5)
     rate = 1e-12
-    whole = train(data, epochs=1, learning_rate=rate).train_loss
+    complete = train(data, epochs=1, learning_rate=rate).train_loss
     split = train(data, epochs=1, learning_rate=rate, batch_size=3).train_loss
-    assert split == pytest.approx(whole, rel=1e-5)
+    assert split == pytest.approx(complete, rel=1e-5)
 
 
 def test_divergence_is_a_result():
@@ -255,13 +255,13 @@ def test_a_killed_training_goes_on_to_the_same_bytes(norm, batch_size, tmp_path,
         norm=norm, epochs=12, batch_size=batch_size, checkpoint=path, on_epoch=lambda *it: heard.append(it)
     )
     assert len(steps) == 5 * (3 if batch_size else 1)
-    whole = train(norm=norm, epochs=12, batch_size=batch_size, on_epoch=lambda *it: fresh.append(it))
+    complete = train(norm=norm, epochs=12, batch_size=batch_size, on_epoch=lambda *it: fresh.append(it))
     assert heard == fresh
-    assert resumed.summary() == whole.summary()
+    assert resumed.summary() == complete.summary()
     for name in ("last", "best"):
         getattr(resumed, name).save(tmp_path / f"resumed.{name}")
-        getattr(whole, name).save(tmp_path / f"whole.{name}")
-        assert (tmp_path / f"resumed.{name}").read_bytes() == (tmp_path / f"whole.{name}").read_bytes()
+        getattr(complete, name).save(tmp_path / f"complete.{name}")
+        assert (tmp_path / f"resumed.{name}").read_bytes() == (tmp_path / f"complete.{name}").read_bytes()
 
 
 def test_a_finished_training_is_not_repeated(tmp_path, monkeypatch):

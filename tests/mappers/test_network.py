@@ -206,7 +206,7 @@ def test_predict_maps_numpy_rows():
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_a_saved_mapper_comes_back_identical(norm, tmp_path):
+def test_a_saved_mapper_is_restored_exactly(norm, tmp_path):
     mapper = make_mapper(norm)
     mapper.save(tmp_path / "a.safetensors")
     loaded = load_mapper(tmp_path / "a.safetensors")
@@ -282,6 +282,6 @@ def test_files_that_are_no_mapper_are_refused(tmp_path):
 def test_predict_in_parts_equals_predict_at_once(monkeypatch):
     mapper = make_mapper("response")
     x = np.random.default_rng(0).normal(size=(7, 6))
-    whole = mapper.predict(x)
+    at_once = mapper.predict(x)
     monkeypatch.setattr("pointspider.mappers.network.PREDICTED_AT_ONCE", 3)
-    np.testing.assert_allclose(mapper.predict(x), whole, rtol=1e-5)
+    np.testing.assert_allclose(mapper.predict(x), at_once, rtol=1e-5)
