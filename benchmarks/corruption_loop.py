@@ -2,7 +2,7 @@
 
 Plain numpy in double precision. The distortions follow PyGeM, which ModelNet40-C's generator uses: a sum over
 the points of the lattice, and a linear system for each radial interpolation. The random draws are those of
-`pointspider.clouds.corruptions.modelnet40c`, so the clouds are equal.
+`pointspider.clouds.corruptions`, so the clouds are equal. PointCloud-C's follow its build/corrupt_utils.py.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ def corrupt(level: CorruptionLevel, pools: list[np.ndarray], keys: list[str], se
         rng = generator(seed, key, *level)
         drawn = draw(pool.astype(float), rng, corruption.pool * points)
         cloud = LOOP[level.corruption](drawn, rng, strength)
-        clouds.append(normalize(cloud) if corruption.normalizes else cloud)
+        clouds.append(SCALING[corruption.normalizes](cloud))
     return clouds
 
 
@@ -38,6 +38,14 @@ def draw(pool, rng, count):
 def normalize(cloud):
     low, high = cloud.min(axis=0), cloud.max(axis=0)
     return (cloud - (low + high) / 2) * 2 / (high - low).max()
+
+
+def to_sphere(cloud):
+    centred = cloud - cloud.mean(axis=0)
+    return centred / np.sqrt((centred**2).sum(axis=1)).max()
+
+
+SCALING = {"": lambda cloud: cloud, "cube": normalize, "sphere": to_sphere}
 
 
 def noise(rng, count):
@@ -156,8 +164,63 @@ def distortion_rbf_inv(cloud, rng, distance):
     return radial(cloud, rng, distance, lambda r: 1 / np.sqrt(r**2 + RADIUS**2))
 
 
-#: Every corruption that needs no mesh.
+def scale_axes(cloud, rng, factor):
+    return cloud * rng.uniform(1 / factor, factor, (3, 1)).T
+
+
+def jitter(cloud, rng, deviation):
+    return cloud + deviation * rng.standard_normal(cloud.T.shape, dtype=np.float32).T
+
+
+def rotate(cloud, rng, limit):
+    a, b, c = rng.uniform(-limit, limit, 3)
+    about_x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    about_y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    about_z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return cloud @ (about_z @ about_y @ about_x)
+
+
+def dropout_global(cloud, rng, share):
+    return cloud[np.sort(rng.permutation(len(cloud))[: len(cloud) - int(len(cloud) * share)])]
+
+
+def cluster_sizes(rng, count):
+    number = rng.integers(1, 8)
+    return rng.multinomial(count, np.full(number, 1 / number))
+
+
+def dropout_local(cloud, rng, count):
+    for size in cluster_sizes(rng, count * len(cloud) // 1024):
+        distance = ((cloud - cloud[rng.integers(len(cloud))]) ** 2).sum(axis=1)
+        cloud = cloud[np.sort(np.argsort(distance, kind="stable")[size:])]
+    return cloud
+
+
+def add_global(cloud, rng, count):
+    count = count * len(cloud) // 1024
+    directions = rng.standard_normal((3, count)).T
+    radius = np.cbrt(rng.uniform(size=count))[:, None]
+    return np.concatenate([cloud, radius * directions / np.linalg.norm(directions, axis=1, keepdims=True)])
+
+
+def add_local(cloud, rng, count):
+    parts = []
+    for size in cluster_sizes(rng, count * len(cloud) // 1024):
+        centre = cloud[rng.integers(len(cloud))]
+        parts.append(centre + rng.uniform(0.075, 0.125) * rng.standard_normal((3, size)).T)
+    added = np.concatenate(parts)
+    squares = (added**2).sum(axis=1, keepdims=True)
+    return np.concatenate([cloud, np.where(squares > 1, added / squares, added)])
+
+
+#: Every corruption of the benchmarks that needs no mesh.
 LOOP = {
+    "pointcloud-c/scale": scale_axes,
+    **{
+        f"pointcloud-c/{function.__name__}": function
+        for function in (jitter, rotate, dropout_global, dropout_local, add_global, add_local)
+    },
+} | {
     function.__name__: function
     for function in (
         uniform, gaussian, background, impulse, upsampling, rotation, shear, scale, cutout, density,

@@ -46,7 +46,7 @@ def main() -> None:
 
 @threadpool_limits.wrap(limits=1)
 def corruption_cases() -> list[dict]:
-    """Apply fourteen corruptions at five severities to 100 clouds of 1024 points in one thread."""
+    """Apply the 21 corruptions without meshes to 100 clouds of 1024 points at five severities, one thread."""
     source = ProceduralSource(ProceduralSettings(classes=("chair",), evaluation_objects=100), SEED)
     names = source.objects()["test"]["chair"]
     pools = [source.load("chair", name).points[:1024] for name in names]
@@ -66,7 +66,7 @@ def corruption_cases() -> list[dict]:
     total = np.sum(list(seconds.values()), axis=0)
     return [
         *(case(f"{name}, 500 clouds", *pair) for name, pair in seconds.items()),
-        case("14 corruptions without meshes, 7000 clouds", *total),
+        case("21 corruptions without meshes, 10500 clouds", *total),
     ]
 
 
@@ -134,5 +134,6 @@ def case(name: str, baseline: float | None, ours: float) -> dict:
 
 
 if __name__ == "__main__":
-    assert set(corruption_loop.LOOP) == set(CORRUPTIONS) - set(needing_mesh())
+    compared = {name for name, each in CORRUPTIONS.items() if each.benchmark != "points"}
+    assert set(corruption_loop.LOOP) == compared - set(needing_mesh())
     main()

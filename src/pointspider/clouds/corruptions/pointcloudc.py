@@ -60,12 +60,12 @@ def dropout_local(clouds: Clouds, streams: Streams, count: int) -> Traced:
     """Remove `count` of 1024 points in 1 to 7 clusters, each a random point and its nearest ones."""
 
     def stays(cloud: Float[np.ndarray, "3 N"], rng: np.random.Generator) -> Int[np.ndarray, " M"]:
-        index = np.arange(cloud.shape[1])
-        for size in _cluster_sizes(rng, count * cloud.shape[1] // 1024):
-            left = cloud[:, index]
-            distance = np.square(left - left[:, rng.integers(len(index)), None]).sum(axis=0)
-            index = np.delete(index, np.argsort(distance, kind="stable")[:size])
-        return index
+        left = np.arange(cloud.shape[1])
+        for size in _cluster_sizes(rng, count * cloud.shape[1] // 1024).tolist():
+            centre = cloud[:, left[rng.integers(len(left))], None]
+            distance = np.square(cloud - centre).sum(axis=0)[left]
+            left = left[np.sort(np.argpartition(distance, size)[size:])]
+        return left
 
     index = np.stack([stays(cloud, rng) for cloud, rng in zip(clouds, streams, strict=True)])
     return Traced(np.take_along_axis(clouds, index[:, None], axis=2), index)
