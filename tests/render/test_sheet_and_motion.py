@@ -60,6 +60,15 @@ def test_a_gif_has_the_frames(pictures, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.gif"]
 
 
+def test_a_gifs_background_is_exact(tmp_path):
+    noisy = np.random.default_rng(0).integers(200, 256, (40, 40, 4)).astype(np.uint8)
+    noisy[..., 3] = 255
+    noisy[:20, :, :3] = [255, 255, 255]
+    write_movie(tmp_path / "a.gif", [noisy, noisy], 10)
+    with Image.open(tmp_path / "a.gif") as image:
+        assert (np.asarray(image.convert("RGB"))[:20] == 255).all()
+
+
 def test_a_gif_may_be_transparent(pictures, tmp_path):
     frames = [picture.copy() for picture in pictures]
     for frame in frames:

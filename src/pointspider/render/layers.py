@@ -173,5 +173,5 @@ def _box_mean(values: Float32[np.ndarray, "h w c"], reach: int) -> Float32[np.nd
     return (box / side**2).astype(np.float32)
 
 
-def _encoded(linear: Float32[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
+def _encoded(linear: Float[np.ndarray, "h w 3"]) -> Float32[np.ndarray, "h w 3"]:
     return to_srgb(linear).astype(np.float32) / 255

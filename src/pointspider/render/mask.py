@@ -21,6 +21,7 @@ from pointspider.render.scene import (
 )
 
 HIDDEN = 1 / 8  # share of the light that a floor tile can lose; no grey pixel lay outside on test clouds
+HIDDEN_IN_LAYERS = 1 / 24  # where the bare floor may be no brighter than HEADROOM of `layers`
 LIGHT_SAMPLES = 8  # per side of the light
 TILES = 80  # per side of the floor's square; a tile is 0.04, a sphere's shadow about 0.06 wide
 REACH = 1.6  # half-width of that square: shadows fall within
@@ -29,16 +30,17 @@ REACH = 1.6  # half-width of that square: shadows fall within
 class Mask:
     """Finds the cells of a `size` x `size` grid over the picture that must be traced."""
 
-    def __init__(self, camera: Camera, size: int, floor: bool = True) -> None:
+    def __init__(self, camera: Camera, size: int, floor: bool = True, hidden: float = HIDDEN) -> None:
         self.camera = camera
         self.size = size
+        self._least_hidden = hidden
         # TILES**2 where the cell shows no tile
         self._tile_of_cell = self._floor_tiles() if floor else np.full((size, size), TILES**2)
 
     def __call__(self, spheres: Spheres) -> tuple[Bool[np.ndarray, "G G"], Bool[np.ndarray, "G G"]]:
         """Return the cells that show spheres, and those that may show their shadows; they overlap."""
         hidden = np.append(_hidden_light(spheres.centres), 0)
-        return self.discs(spheres), hidden[self._tile_of_cell] > HIDDEN
+        return self.discs(spheres), hidden[self._tile_of_cell] > self._least_hidden
 
     def discs(self, spheres: Spheres) -> Bool[np.ndarray, "G G"]:
         """Return the cells that show spheres, rows from the top."""

@@ -57,20 +57,20 @@ def _write_gif(path: Path, frames: Iterable[Frame], fps: float) -> None:
     every = max(1, len(images) // PALETTE_FRAMES)
     mosaic = np.concatenate([np.asarray(image.convert("RGB")) for image in images[::every]])
     palette = Image.fromarray(mosaic).quantize(255, dither=Image.Dither.NONE)
-    # Each entry is the mean of similar colours; the most frequent colour, the background's, must be exact.
+    # Pillow matches colours only roughly; the most frequent one, the background's, must be exact.
     colours, counts = np.unique(mosaic.reshape(-1, 3)[::7], axis=0, return_counts=True)
     table = np.array(palette.getpalette(), np.uint8).reshape(-1, 3)
     background = colours[counts.argmax()]
-    table[np.abs(table.astype(int) - background).sum(axis=1).argmin()] = background
-    palette.putpalette(table.ravel().tolist())
+    exact = np.abs(table.astype(int) - background).sum(axis=1).argmin()
+    table[exact] = background
     indexed = []
     for image in images:
-        frame = image.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE)
+        pixels = np.array(image.convert("RGB").quantize(palette=palette, dither=Image.Dither.NONE))
+        pixels[(np.asarray(image)[..., :3] == background).all(axis=-1)] = exact
         if transparent:  # GIF has no partial transparency
-            pixels = np.asarray(frame).copy()
             pixels[np.asarray(image)[..., 3] < 128] = 255
-            frame = Image.fromarray(pixels, mode="P")
-            frame.putpalette(table.ravel().tolist())
+        frame = Image.fromarray(pixels, mode="P")
+        frame.putpalette(table.ravel().tolist())
         indexed.append(frame)
     options = {"transparency": 255, "disposal": 2} if transparent else {}
     indexed[0].save(

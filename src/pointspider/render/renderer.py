@@ -25,7 +25,7 @@ from pointspider.core.errors import InputError
 from pointspider.core.files import write_png
 from pointspider.render.denoiser import denoise
 from pointspider.render.layers import WHITE, bare_floor, compose, finish, pixel_filter, sees_floor
-from pointspider.render.mask import Mask
+from pointspider.render.mask import HIDDEN, HIDDEN_IN_LAYERS, Mask
 from pointspider.render.points import PointScene
 from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, place, to_srgb
 
@@ -154,7 +154,8 @@ class Renderer:
         quality = self._quality = QUALITIES[settings.quality]
         self._size = settings.cells_per_pixel * settings.resolution  # G
         floor = settings.floor != "off"
-        self._mask = Mask(settings.camera, self._size, floor)
+        hidden = HIDDEN_IN_LAYERS if settings.in_layers else HIDDEN
+        self._mask = Mask(settings.camera, self._size, floor, hidden)
         self._points = PointScene(settings.camera, self._size, floor)
         self._gather = None
         if not mi.variant().startswith("scalar"):
