@@ -80,13 +80,15 @@ def serve() -> Iterator:
         hub.server_close()
 
 
-def fetch(cache: str, port: int, offline: bool = False) -> subprocess.CompletedProcess:
+def fetch(
+    cache: str, port: int, offline: bool = False, backend: str = "open_clip"
+) -> subprocess.CompletedProcess:
     """Ask for the model in a process of its own: the hub's library reads its settings when it is imported."""
     code = f"""
 from pointspider.encoders.images.hub import model_directory
 from pointspider.core.errors import InputError
 try:
-    print("found", model_directory({NAME!r}, "open_clip", {COMMIT!r}))
+    print("found", model_directory({NAME!r}, {backend!r}, {COMMIT!r}))
 except InputError as error:
     print("error", error)
 """
@@ -196,6 +198,16 @@ def test_a_cache_without_the_weights_is_an_error_offline(tmp_path, serve):
     directory.mkdir(parents=True)
     (directory / "open_clip_config.json").write_bytes(b"{}")
     assert "HF_HUB_OFFLINE disables" in message_of(fetch(tmp_path, 1, offline=True), tmp_path)
+
+
+def test_a_cache_without_a_tokenizer_is_an_error_offline(tmp_path):
+    """As left by loading the image tower only."""
+    directory = tmp_path / "hub/models--someone--clip/snapshots" / COMMIT
+    directory.mkdir(parents=True)
+    for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
+        (directory / name).write_text("{}")
+    message = message_of(fetch(tmp_path, 1, offline=True, backend="transformers"), tmp_path)
+    assert "tokenizer.json or vocab.json and merges.txt is missing" in message
 
 
 def test_a_hub_that_cannot_be_reached_is_an_error(tmp_path):

@@ -1,5 +1,7 @@
 """Every baseline against an independent solution: scikit-learn, scipy, or a second derivation."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from scipy.linalg import orthogonal_procrustes
@@ -240,6 +242,27 @@ def test_lad_with_as_many_dimensions_as_clouds_meets_all_of_them(n):
     np.testing.assert_allclose(fitted.predict(x), y, atol=1e-3)
     shortest = np.linalg.pinv(x - x.mean(0)) @ (y - y.mean(0))
     np.testing.assert_allclose(fitted.weight, shortest, rtol=1e-3, atol=1e-4)
+
+
+def test_lad_in_blocks_of_dimensions_is_the_same(monkeypatch):
+    """The blocks bound memory; all stop at the same step."""
+    data = Centred.of(*draw(200, 20, 6))
+    at_once = lad(data)
+    monkeypatch.setattr("pointspider.mappers.fits.BLOCK_BYTES", 2 * 200 * 8)
+    in_blocks = lad(data)
+    assert in_blocks.facts["gap"] == pytest.approx(at_once.facts["gap"])
+    np.testing.assert_allclose(in_blocks.weight, at_once.weight, rtol=1e-5, atol=1e-7)
+
+
+def test_memory_is_bounded(monkeypatch):
+    """About six float64 arrays of clouds by dimensions."""
+    monkeypatch.setattr("pointspider.mappers.fits.BLOCK_BYTES", 2**20)
+    x, y = (values.astype(np.float32) for values in draw(8000, 64, 64))
+    tracemalloc.start()
+    fit(x, y, lambdas=[1.0])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 7 * 8 * y.size
 
 
 def test_lad_of_an_exact_map_is_exact():
