@@ -5,13 +5,17 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema
+.PHONY: tables test test-all lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
 
 test: $(INSTALLED) lint
 	pytest
+
+# With the tests that take minutes, or need Slurm.
+test-all: $(INSTALLED) lint
+	pytest -m ""
 
 lint: $(INSTALLED)
 	ruff check . && ruff format --check .

@@ -1,6 +1,7 @@
 """The workflow under DVC: stages and experiments."""
 
 import json
+import time
 
 import pytest
 
@@ -70,3 +71,47 @@ def test_an_experiment_needs_a_commit(project):
     assert result.returncode != 0
     assert "Empty git repo" in result.stdout
     assert not (project.directory / "results").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", [["--temp"], ["--queue"]], ids=["temp", "queue"])
+def test_an_experiment_outside_of_the_workspace_runs_its_stages_only(reproduced, mode):
+    """Modification times are wrong there. Snakemake must not measure Table I again to tabulate it."""
+    output = reproduced.run(
+        "dvc", "exp", "run", *mode, "-S", "zero_shot.top=[1,2]", "--name", mode[0][2:]
+    ).stdout
+    if mode == ["--queue"]:
+        reproduced.run("dvc", "queue", "start", "--jobs", "2")
+        wait_for_queue(reproduced)
+        output = reproduced.run("dvc", "queue", "logs", "queue").stdout
+    assert "Running stage 'tables'" in output
+    assert "write Table I\n" in output
+    assert "measure the speed" not in output
+    assert reproduced.run("git", "status", "--porcelain").stdout == ""
+    reproduced.run("dvc", "exp", "apply", mode[0][2:])
+    assert "speed.csv" not in reproduced.run("dvc", "status").stdout
+    reproduced.run("git", "checkout", "--quiet", ".")
+    reproduced.run("dvc", "checkout", "--quiet")
+
+
+def wait_for_queue(project, seconds=900):
+    deadline = time.monotonic() + seconds
+    while "Success" not in (status := project.run("dvc", "queue", "status").stdout):
+        assert "Failed" not in status, status
+        assert time.monotonic() < deadline
+        time.sleep(2)
+
+
+@pytest.mark.slow
+def test_a_clone_gets_the_results_from_a_remote(reproduced, tmp_path):
+    """`make sync`: after `dvc pull`, Snakemake has nothing to do."""
+    clone = type(reproduced)(tmp_path / "clone")
+    reproduced.run("dvc", "remote", "add", "--quiet", "--default", "here", str(tmp_path / "remote"))
+    reproduced.commit()
+    reproduced.run("dvc", "push", "--quiet")
+    reproduced.run("git", "clone", "--quiet", ".", str(clone.directory))
+    clone.run("dvc", "pull", "--quiet")
+    assert clone.run("dvc", "status", "--json").stdout.strip() == "{}"
+    clone.snakemake("--touch", "--forceall")
+    assert clone.planned() == {}
+    assert clone.run("git", "status", "--porcelain").stdout == ""

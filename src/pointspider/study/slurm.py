@@ -10,7 +10,8 @@ def running_jobs(directory: Path) -> list[str]:
     """Return the ids of the user's unfinished Slurm jobs that were submitted from a directory.
 
     A run that was killed leaves its jobs in the queue. A new run would submit them again, and two jobs would
-    write the same files. The job of this process does not count. Without a working `squeue` the list is empty.
+    write the same files. The job of this process does not count. Without a working `squeue`, the list is
+    empty.
     """
     if shutil.which("squeue") is None:
         return []
