@@ -94,23 +94,3 @@ def test_the_log_of_a_failed_job_is_printed(cluster, project):
     assert result.returncode != 0
     assert "Error in rule list_objects:" in result.stdout
     assert "ZeroDivisionError" in result.stdout
-
-
-def test_a_killed_run_is_not_repeated_beside_its_jobs(cluster, project):
-    project.edit(
-        "workflow/scripts/list_objects.py",
-        "    write_csv(",
-        "    import time; time.sleep(60)\n    write_csv(",
-    )
-    command = ("snakemake", "--profile", "profiles/slurm", f"{RESULTS}/objects.csv")
-    run = project.start(*command)
-    wait(lambda: output("squeue", "--noheader"))
-    os.killpg(run.pid, signal.SIGKILL)
-    run.wait()
-    project.run("snakemake", "--unlock", "--cores", "1")
-    result = project.run(*command, check=False)
-    assert result.returncode != 0
-    (job,) = output("squeue", "--noheader", "--format=%A").split()
-    assert f"cancel them with `scancel {job}`" in result.stdout
-    output("scancel", job)
-    wait(lambda: not output("squeue", "--noheader"))

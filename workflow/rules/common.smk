@@ -52,8 +52,7 @@ GPUS = int(bool(HUB))  # that a job with models of published size asks for
 NORMS = ["none", "layer", "response"]  # Table III compares the three
 # The train and test side of the mappers, by objects and by classes: columns of manifests/alignment.csv.
 SPLITS = {"objects": "split", "classes": "class_split"}
-# Columns that clouds share if they are not independent.
-UNITS = {"objects": ["class", "object"], "classes": ["class"]}
+UNITS = {"objects": ["class", "object"], "classes": ["class"]}  # columns that dependent clouds share
 
 MANIFESTS = {
     name: f"{RESULTS}/manifests/{name}.csv"
