@@ -15,6 +15,7 @@ from pointspider.core.files import (
     Group,
     atomic,
     content_hash,
+    find_files,
     read_csv,
     read_hdf5,
     read_json,
@@ -91,6 +92,16 @@ def test_empty_folders_are_removed_up_to_one_in_use(tmp_path):
     (tmp_path / "classes/layer.safetensors").touch()
     remove_empty_folders(tmp_path / "classes")
     assert len(list(tmp_path.glob("classes/*"))) == 2
+
+
+def test_files_are_found_through_links_once_and_without_hidden_ones(tmp_path):
+    for name in ("in/b/2.txt", "in/a/1.txt", "in/.hidden/3.txt", "in/b/._2.txt", "elsewhere/4.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "in/c").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/back").symlink_to(tmp_path / "in")
+    found = [path.relative_to(tmp_path / "in").as_posix() for path in find_files(tmp_path / "in")]
+    assert found == ["a/1.txt", "b/2.txt", "c/4.txt"]
 
 
 def test_png_round_trip_and_truncation(tmp_path):

@@ -2,11 +2,12 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pointspider.core.errors import InputError
+from pointspider.core.files import find_files
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def find_clouds(
                 raise InputError(f"{given}: does not exist.")
             files.append((given, Path(given.name)))
             continue
-        below = [path for path in _walk(given) if path.suffix.lower() in known]
+        below = [path for path in find_files(given) if path.suffix.lower() in known]
         if not below:
             raise InputError(f"{given}: has no clouds; they are {', '.join(known)}.")
         files += [(path, path.relative_to(given)) for path in below]
@@ -75,18 +76,6 @@ def find_clouds(
         else:
             items += [Item(path, number, f"{name}/{number:04d}") for number in range(count)]
     return items, errors
-
-
-def _walk(directory: Path) -> Iterator[Path]:
-    """Files below a directory, sorted; hidden ones are skipped, links followed, but not in circles."""
-    seen = set()
-    for folder, folders, names in os.walk(directory, followlinks=True):
-        real = os.path.realpath(folder)
-        visible = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
-        folders[:] = [] if real in seen else visible
-        if real not in seen:
-            yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
-        seen.add(real)
 
 
 def _names(files: list[tuple[Path, Path]]) -> list[str]:

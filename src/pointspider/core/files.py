@@ -49,6 +49,18 @@ def remove_empty_folders(path: str | Path) -> None:
         os.removedirs(path)
 
 
+def find_files(directory: Path) -> Iterator[Path]:
+    """Yield the files below a directory, sorted. Hidden ones are skipped; links are followed once."""
+    seen = set()
+    for folder, folders, names in os.walk(directory, followlinks=True):
+        real = os.path.realpath(folder)
+        visible = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
+        folders[:] = [] if real in seen else visible
+        if real not in seen:
+            yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
+        seen.add(real)
+
+
 # ---------------------------------------------------------------------------------------------- tables
 
 

@@ -22,11 +22,13 @@ from pointspider.clouds.readers.hdf5 import read_classes
 from pointspider.clouds.readers.registry import count_clouds, find_format, load_cloud
 from pointspider.clouds.writers import write_cloud
 from pointspider.core.errors import InputError
-from pointspider.core.files import atomic, content_hash, read_json, write_json
+from pointspider.core.files import atomic, content_hash, find_files, read_json, write_json
 from pointspider.core.seeding import generator
 
 logger = logging.getLogger(__name__)
 
+#: Files of an input that are not clouds.
+OTHERS = ("label.npy", "shape_names.txt", "manifest.json")
 #: Points sampled on a mesh.
 POOL = 2048
 #: Clouds that one process loads at a time.
@@ -113,10 +115,8 @@ def list_items(source: Path, only: Iterable[str] = ()) -> list[Item]:
     if not source.exists():
         raise InputError(f"{source}: does not exist.")
     root = source.parent if source.is_file() else source
-    found = (
-        [source] if source.is_file() else [path for path in source.rglob("*") if _is_visible(path, source)]
-    )
-    names = {path: path.relative_to(root) for path in sorted(found)}
+    found = [source] if source.is_file() else list(find_files(source))
+    names = {path: path.relative_to(root) for path in found if path.name not in OTHERS or len(found) == 1}
     folders = sorted({name.parts[0] for name in names.values() if len(name.parts) > 1})
     items: list[Item] = []
     for path, relative in names.items():
@@ -143,11 +143,6 @@ def list_items(source: Path, only: Iterable[str] = ()) -> list[Item]:
     if not items:
         raise InputError(f"{source}: has no clouds.")
     return [item for item in items if not only or item.key in set(only)]
-
-
-def _is_visible(path: Path, source: Path) -> bool:
-    hidden = any(part.startswith(".") for part in path.relative_to(source).parts)
-    return path.is_file() and not hidden and path.name not in ("label.npy", "manifest.json")
 
 
 def _row_labels(path: Path, count: int) -> Int[np.ndarray, " n"] | None:
