@@ -118,14 +118,17 @@ def _draw_sheet(options: argparse.Namespace) -> None:
     chosen = dict.fromkeys(name for name, _ in select_levels(options.corruption, severities))
     names = [n for n in chosen if cloud.mesh or not any(CORRUPTIONS[p].needs_mesh for p in n.split("+"))]
     size, margin = 160, 16
-    sheet = Image.new("RGB", (size * len(severities), (size + margin) * len(names)), "white")
+    blocks = max(1, 12 // len(severities))  # corruptions side by side
+    height = (size + margin) * -(-len(names) // blocks)
+    sheet = Image.new("RGB", (size * len(severities) * min(blocks, len(names)), height), "white")
     write = ImageDraw.Draw(sheet)
     for index in tqdm(range(len(names) * len(severities)), desc="draw", unit="picture", disable=None):
-        row, column = divmod(index, len(severities))
-        name, severity = names[row], severities[column]
+        number, column = divmod(index, len(severities))
+        name, severity = names[number], severities[column]
+        row, block = divmod(number, blocks)
         points, _ = corrupt(cloud.points, name, severity, options.seed, mesh=cloud.mesh, key=items[0].key)
         picture: Any = draw(points.astype(np.float32), resolution=size, quality="clip", seed=options.seed)
-        at = (column * size, row * (size + margin))
+        at = ((block * len(severities) + column) * size, row * (size + margin))
         sheet.paste(Image.fromarray(picture[..., :3]), (at[0], at[1] + margin))
         write.text((at[0] + 4, at[1] + 2), f"{name} {severity}", fill="black")
     write_png(options.sheet, np.asarray(sheet))
