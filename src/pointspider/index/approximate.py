@@ -24,6 +24,8 @@ KINDS = ((2_000_000, "SQ8"), (2**63, "PQ"))
 CANDIDATES = {"SQ8": 100, "PQ": 400}
 #: Recall of the ten nearest rows that the number of searched lists is chosen for, on `TRIALS` rows.
 RECALL, TRIALS = 0.97, 100
+#: Rows per list from which the lists are trained.
+SAMPLES = 30
 #: Rows that are added at a time.
 CHUNK = 16384
 
@@ -83,7 +85,7 @@ class Approximate:
         data = store.directory / "approximate.faiss"
         if checksum(data, "delete approximate.json") != facts.checksum:
             raise InputError(f"{data}: does not match its checksum. Delete it and index again.")
-        return cls(store, facts, faiss.read_index(str(data)))
+        return cls(store, facts, faiss.read_index(str(data), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
 
     @classmethod
     def build(cls, store: Store, progress: Callable[[int], object] = lambda rows: None) -> "Approximate":
@@ -97,9 +99,11 @@ class Approximate:
 
         n, width = len(store), store.width
         kind = next(kind for most, kind in KINDS if n <= most)
-        lists = int(min(4 * np.sqrt(n), n / 40, 16384))
-        sample = store.vectors(np.linspace(0, n - 1, min(n, 40 * lists)).astype(np.int64))
-        clusters = faiss.Kmeans(width, lists, niter=8, spherical=True, seed=1)
+        lists = int(min(2 * np.sqrt(n), n / SAMPLES))
+        sample = store.vectors(np.linspace(0, n - 1, SAMPLES * lists).astype(np.int64))
+        clusters = faiss.Kmeans(
+            width, lists, niter=5, spherical=True, seed=1, min_points_per_centroid=SAMPLES
+        )
         clusters.train(sample)
         centres = faiss.IndexFlatIP(width)
         centres.add(clusters.centroids)
@@ -122,9 +126,9 @@ class Approximate:
         path = store.directory / "approximate.faiss"
         with atomic(path) as temporary:
             faiss.write_index(index, str(temporary))
-        approximate.facts = Facts(kind, n, store.generation, lists, probes, recall, checksum(path))
-        write_json(store.directory / "approximate.json", asdict(approximate.facts))
-        return approximate
+        facts = Facts(kind, n, store.generation, lists, probes, recall, checksum(path))
+        write_json(store.directory / "approximate.json", asdict(facts))
+        return cls(store, facts, index)
 
     def _choose_probes(self) -> tuple[int, float]:
         """Smallest power of two of lists with a recall of at least `RECALL`, and that recall."""
