@@ -75,7 +75,9 @@ def _predictor(mappers: Path, name: str, seed: int) -> Path:
         if name not in fits:
             raise InputError(f"predictor: '{name}' does not exist; choose from {', '.join([*NORMS, *fits])}.")
         return mappers / "fits" / f"{name}.safetensors"
-    run = next((run for run in read_json(mappers / name / "runs.json") if run["seed"] == seed), {})
+    run: dict[str, Any] = next(
+        (run for run in read_json(mappers / name / "runs.json") if run["seed"] == seed), {}
+    )
     if epoch := run.get("diverged_at"):  # its weights may well be finite
         raise InputError(
             f"{mappers / name}: the mapper of seed {seed} diverged at epoch {epoch}; choose another "

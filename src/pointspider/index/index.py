@@ -196,10 +196,10 @@ class Index:
         Raises:
             InputError: what `open` and `add` raise; another process writes the index.
         """
-        clouds = [Path(path) for path in clouds]
-        require_paths(clouds)
+        paths = [Path(path) for path in clouds]
+        require_paths(paths)
         index = cls.create(directory, models)
-        index.add(clouds, calibrate=calibrate)
+        index.add(paths, calibrate=calibrate)
         return index
 
     @classmethod
@@ -338,7 +338,7 @@ class Index:
                 yield file, False
                 continue
             state = file.path.stat()
-            if (state.st_size, state.st_mtime_ns) == (sizes[row], times[row]) or (
+            if [state.st_size, state.st_mtime_ns] == [int(sizes[row]), int(times[row])] or (
                 file_state(file.path)["file_hash"].encode() == hashes[row]
             ):
                 report.unchanged += 1

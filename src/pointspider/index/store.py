@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -265,7 +265,7 @@ def writing(directory: str | Path) -> Iterator[None]:
         ) from error
 
 
-def encode(items: list[Item]) -> Shaped[np.ndarray, " n"]:
+def encode(items: Sequence[Item]) -> Shaped[np.ndarray, " n"]:
     """Pack items as records. Missing text is empty, missing numbers are 0."""
     columns = {
         field: np.array([os.fsencode(str(item.get(field, ""))) for item in items], dtype=bytes)

@@ -1,0 +1,32 @@
+"""The wrapper of the workflow's jobs."""
+
+import logging
+
+import pytest
+
+from pointspider.core.errors import InputError
+from pointspider.study.job import job
+
+
+def test_a_job_ends_with_one_line_on_bad_input(tmp_path, capsys):
+    log = tmp_path / "logs/step.log"
+    with pytest.raises(SystemExit, match=r"^1$"), job(log):
+        raise InputError("cloud.npy: holds NaN.")
+    assert capsys.readouterr().err == "pointspider: cloud.npy: holds NaN.\n"
+    assert "cloud.npy: holds NaN." in log.read_text()
+
+
+def test_a_job_prints_its_warnings_and_logs_those_of_libraries(tmp_path, capsys):
+    log = tmp_path / "step.log"
+    with job(log):
+        logging.getLogger("pointspider.render.backends").warning("rendering with scalar_rgb")
+        logging.getLogger("drjit").warning("of a library")
+    assert capsys.readouterr().err == "pointspider: rendering with scalar_rgb\n"
+    assert "of a library" in log.read_text()
+
+
+def test_a_job_logs_an_unexpected_traceback(tmp_path):
+    log = tmp_path / "step.log"
+    with pytest.raises(ZeroDivisionError), job(log):
+        _ = 1 / 0
+    assert "ZeroDivisionError" in log.read_text()
