@@ -19,6 +19,7 @@ test-all: $(INSTALLED) lint
 
 lint: $(INSTALLED)
 	ruff check . && ruff format --check .
+	mypy
 	lint-imports
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
