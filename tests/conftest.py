@@ -14,7 +14,7 @@ from jaxtyping import install_import_hook
 
 # Types and shapes are checked at every call, except in kernels: Dr.Jit's types depend on the variant
 CHECKED = (
-    "clouds", "core", "encoders", "mappers", "training",
+    "clouds", "core", "encoders", "mappers", "study.evaluate", "study.plots", "study.tables", "training",
     "render.backends", "render.colours", "render.denoiser", "render.draw", "render.mask", "render.motion",
     "render.points", "render.reference", "render.renderer", "render.scene", "render.sheet",
 )  # fmt: skip

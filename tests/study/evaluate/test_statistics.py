@@ -35,7 +35,7 @@ def test_wilson_refuses_no_proportion(successes, n):
 
 def test_clusters_of_one_give_the_wilson_interval():
     hits = np.random.default_rng(0).random(40) < 0.3
-    expected = wilson_interval(hits.sum(), 40)
+    expected = wilson_interval(int(hits.sum()), 40)
     assert clustered_interval(hits, np.arange(40)) == pytest.approx(expected)
     assert clustered_interval(hits, np.array([f"chair/{k:04d}" for k in range(40)])) == pytest.approx(
         expected
@@ -45,7 +45,7 @@ def test_clusters_of_one_give_the_wilson_interval():
 def test_trials_that_repeat_others_add_nothing():
     hits = np.random.default_rng(1).random(40) < 0.3
     repeated = clustered_interval(np.repeat(hits, 12), np.repeat(np.arange(40), 12))
-    assert repeated == pytest.approx(wilson_interval(hits.sum(), 40), abs=2e-3)
+    assert repeated == pytest.approx(wilson_interval(int(hits.sum()), 40), abs=2e-3)
 
 
 def test_trials_that_all_agree_count_once_per_cluster():
@@ -64,7 +64,7 @@ def test_clustered_intervals_cover_the_truth_as_often_as_they_say():
         hits = rng.random(600) < np.repeat(objects, 10)
         for kept, (low, high) in (
             (covered, clustered_interval(hits, clusters)),
-            (wilson, wilson_interval(hits.sum(), 600)),
+            (wilson, wilson_interval(int(hits.sum()), 600)),
         ):
             kept.append(low <= 0.5 <= high)
     assert 0.92 <= np.mean(covered) <= 0.98
@@ -148,5 +148,5 @@ def test_holm_equals_its_definition():
     rejected = [  # step down at each level until one does not pass
         next((k for k in range(12) if ranked[k] * (12 - k) > level), 12) for level in (0.01, 0.05, 0.3)
     ]
-    corrected = np.array(holm(p_values))
+    corrected = np.array(holm(p_values.tolist()))
     assert [(corrected <= level).sum() for level in (0.01, 0.05, 0.3)] == rejected

@@ -202,7 +202,7 @@ def test_models_are_compared_on_the_first_draw_and_on_the_test_clouds():
     first = pairs[pairs["set"] == "draw_0000"]
     assert first["p"][::2].tolist() == first["p"][1::2].tolist()
     for _, own in pairs.groupby(["set", "unit"]):
-        assert own["p_holm"].tolist() == holm(own["p"])
+        assert own["p_holm"].tolist() == holm(own["p"].tolist())
 
 
 def test_a_single_model_has_no_pairs_and_other_clouds_are_refused():

@@ -87,7 +87,9 @@ def zero_shot_hits(
     unknown = sorted(set(clouds["class"]) - set(number))
     if unknown:
         raise InputError(f"{model}: images of the class '{unknown[0]}', which has no prompt.")
-    correct = top_k_correct(images, prompts, clouds["class"].map(number).to_numpy(), top)
+    correct = top_k_correct(
+        images, prompts, np.array([number[name] for name in clouds["class"]], dtype=np.int64), top
+    )
     hits = clouds[CLOUD].reset_index(drop=True)
     hits = hits.assign(model=model, prompts=style, set=clouds["split"].to_numpy())
     return hits.assign(**{f"top{k}": correct[:, index] for index, k in enumerate(top)})

@@ -38,7 +38,7 @@ def alignment_measures(records: pd.DataFrame) -> pd.DataFrame:
     records = _typed(records)
     rows: list[list[object]] = []
     for (split, kind, predictor, epoch), runs in records.groupby([*PREDICTOR, "epoch"], sort=False):
-        objects, gallery = runs["objects"].iloc[0], runs["gallery"].iloc[0]
+        objects, gallery = int(runs["objects"].iloc[0]), int(runs["gallery"].iloc[0])
         seeds = runs["seed"].notna().any()
         for measure in measure_names(records):
             values = _finished(runs)[measure].dropna().to_numpy(dtype=np.float64)

@@ -172,24 +172,24 @@ def _number(value: float | None, spec: str) -> str:
     return "" if value is None or pd.isna(value) else f"{value:{spec}}"
 
 
-def _ends(value: Estimate | Mapping[str, float]) -> Estimate:
+def _ends(value: Estimate | Mapping[str, Any]) -> Estimate:
     return value if isinstance(value, Estimate) else Estimate(*(value.get(k, float("nan")) for k in ENDS))
 
 
 ENDS = ("value", "low", "high")
 
 
-def _brackets(value: Estimate | Mapping[str, float], spec: str) -> str:
+def _brackets(value: Estimate | Mapping[str, Any], spec: str) -> str:
     known = _ends(value)
     return "" if pd.isna(known.low) else f"[{known.low:{spec}}, {known.high:{spec}}]"
 
 
-def _interval(value: Estimate | Mapping[str, float], spec: str, ends: str | None = None) -> str:
+def _interval(value: Estimate | Mapping[str, Any], spec: str, ends: str | None = None) -> str:
     """A value with its interval, as far as they exist."""
     return f"{_number(_ends(value).value, spec)} {_brackets(value, ends or spec)}".strip()
 
 
-def _deviation(row: Mapping[str, float], spec: str) -> str:
+def _deviation(row: Mapping[str, Any], spec: str) -> str:
     """Mean ± standard deviation, as far as they exist."""
     spread = _number(row["std"], spec)
     return _number(row["value"], spec) + (f" ± {spread}" if spread else "")
@@ -222,7 +222,7 @@ def _render(template: str, **values: object) -> str:
     return "\n".join(line.rstrip() for line in _single_blank_lines(page.splitlines())).strip() + "\n"
 
 
-def _picture(row: Mapping[str, float]) -> str:
+def _picture(row: Mapping[str, Any]) -> str:
     """The size of a picture; empty for a variant that was not measured."""
     known = not pd.isna(row["resolution"])
     return f"{row['resolution']:.0f}², {row['samples_per_pixel']:.0f} samples" if known else ""
