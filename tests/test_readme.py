@@ -137,7 +137,11 @@ def test_the_figures_of_the_study_are_those_of_the_tables():
         pytest.skip("the committed results have no tidy tables")
     models = pd.read_csv(tables / "table2.csv")
     first, second = (f"{value:.0%}".replace("%", " %") for value in models.top1)
-    accuracy = pd.read_csv(tables / "zero_shot.csv").set_index(["prompts", "set", "measure", "model"])["value"].sort_index()
+    accuracy = (
+        pd.read_csv(tables / "zero_shot.csv")
+        .set_index(["prompts", "set", "measure", "model"])["value"]
+        .sort_index()
+    )
     test = accuracy.loc["spaces", "test", "top1"][models.model]
     all_first, all_second = (f"{value:.0%}".replace("%", " %") for value in test)
     assert f"name the class of {first} and {second} of the 40 clouds" in FINDINGS
