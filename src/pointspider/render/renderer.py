@@ -15,6 +15,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Shaped, UInt8
@@ -264,7 +265,17 @@ class Renderer:
         return finish(layers, side, self.settings.background)
 
 
-def write_renders(renderer: Renderer, clouds: Iterable[tuple[str, np.ndarray, Path]], count: int) -> None:
+@runtime_checkable
+class RendersClouds(Protocol):
+    """Anything with the method `render` of `Renderer`."""
+
+    def render(self, points: np.ndarray) -> np.ndarray:
+        """Render clouds (B, N, 3) to pictures (B, H, W, 3) uint8."""
+
+
+def write_renders(
+    renderer: RendersClouds, clouds: Iterable[tuple[str, np.ndarray, Path]], count: int
+) -> None:
     """Render clouds to PNGs, with a progress bar; a file under its final name is whole.
 
     Each cloud is named in the log and on the bar before it is rendered: if the operating system kills the

@@ -5,19 +5,19 @@ from pathlib import Path
 
 import numpy as np
 
-from pointspider.render.renderer import Renderer, write_renders
+from pointspider.render.renderer import RendersClouds, write_renders
 
 
 def render_class(
-    renderer: Renderer,
+    renderer: RendersClouds,
     clouds: Mapping[str, tuple[Sequence[str], Sequence[np.ndarray]]],
     directory: str | Path,
 ) -> None:
-    """Render every cloud of one class to `<directory>/<variant>/<object>.png`.
+    """Render every cloud of one class to `<directory>/<level>/<object>.png`.
 
     Args:
         renderer: renders them.
-        clouds: variant to (cloud ids "<class>/<variant>/<object>", their points, (n, N, 3)).
+        clouds: corruption level to (cloud ids "<class>/<level>/<object>", their points, (n, N, 3)).
         directory: that of the class.
 
     Raises:
