@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: tables test test-all lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema
+.PHONY: tables test test-all lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema publish
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -29,6 +29,14 @@ sync: $(INSTALLED)
 	dvc pull
 	test "$$(dvc status --json)" = "{}" || { dvc status; exit 1; }
 	snakemake --touch --forceall --cores 1
+
+# The tables and plots that the documentation shows, from a finished run: docs/embedded/.
+publish: $(INSTALLED)
+	rm -rf docs/embedded && mkdir -p docs/embedded/speed
+	cp -r results/embedded/tables results/embedded/plots docs/embedded
+	cp results/embedded/speed/table1.* results/embedded/speed/speed.svg docs/embedded/speed
+	rm docs/embedded/tables/*_corruptions.csv # a megabyte, shown by the plots
+	sed -i.bak /sheets/d docs/embedded/tables/summary.md && rm docs/embedded/tables/summary.md.bak # megabytes too
 
 # The JSON schema and the reference page of the parameters, from their models.
 schema: $(INSTALLED)

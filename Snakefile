@@ -38,8 +38,6 @@ rule all:
         f"{RESULTS}/tables/summary.md",
         f"{RESULTS}/metrics.json",
         f"{RESULTS}/speed/table1.csv",
-        # A new clone contains the tables. It does not contain these, so that a run there makes everything again.
-        expand(f"{RESULTS}/mappers/{{split}}/{{norm}}/runs.json", split=SPLITS, norm=NORMS),
 
 
 include: "workflow/rules/fetch.smk"
