@@ -52,10 +52,8 @@ GPUS = int(bool(HUB))  # that a job with models of published size asks for
 NORMS = ["none", "layer", "response"]  # Table III compares the three
 # The train and test side of the mappers, by objects and by classes: columns of manifests/alignment.csv.
 SPLITS = {"objects": "split", "classes": "class_split"}
-UNITS = {
-    "objects": ["class", "object"],
-    "classes": ["class"],
-}  # columns that dependent clouds share
+# Columns that dependent clouds share.
+UNITS = {"objects": ["class", "object"], "classes": ["class"]}
 
 MANIFESTS = {
     name: f"{RESULTS}/manifests/{name}.csv"
