@@ -50,9 +50,8 @@ CLIPS = PARAMS.encoders.images
 HUB = {clip.weights: clip.backend for clip in CLIPS.values() if clip.weights in REMOTES}
 GPUS = int(bool(HUB))  # that a job with models of published size asks for
 NORMS = ["none", "layer", "response"]  # Table III compares the three
-# The train and test side of the mappers, by objects and by classes: columns of manifests/alignment.csv.
+# Both splits of manifests/alignment.csv: the column of the sides, and the columns that dependent clouds share.
 SPLITS = {"objects": "split", "classes": "class_split"}
-# Columns that dependent clouds share.
 UNITS = {"objects": ["class", "object"], "classes": ["class"]}
 
 MANIFESTS = {
