@@ -72,7 +72,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv --clear .venv
 	sed -n '/^uv==/,/# via/p' requirements.lock > .venv/uv.lock
 	if $(BIN)/pip install --quiet --require-hashes --requirement .venv/uv.lock; \
-	then $(BIN)/uv pip sync --quiet --python .venv --require-hashes requirements.lock; \
+	then $(BIN)/uv pip sync --quiet --compile-bytecode --python .venv --require-hashes requirements.lock; \
 	else $(BIN)/pip install --quiet --require-hashes --requirement requirements.lock; fi
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
