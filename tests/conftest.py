@@ -174,14 +174,13 @@ def make_project() -> Callable[[Path], Project]:
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory) -> Project:
-    """A small project on which `snakemake` has run, with its results committed; not to be changed."""
+    """A committed small project on which `snakemake` has run; not to be changed."""
     project = Project.create(tmp_path_factory.mktemp("project"))
     project.commit()
     # As in a Jupyter notebook, and without a locale
     project.snakemake(
         environment={"MPLBACKEND": "module://missing.backend", "LC_ALL": "C", "PYTHONUTF8": "0"}
     )
-    project.commit()
     return project
 
 
