@@ -140,6 +140,7 @@ def test_a_truncated_file_is_named_and_made_again_once_it_is_deleted(finished_co
     assert embedding.read_bytes() == complete
 
 
+@pytest.mark.slow
 def test_two_runs_in_one_directory_do_not_mix(project):
     first = project.start("snakemake", "--cores", "1", "data")
     locks = project.directory / ".snakemake/locks"
