@@ -16,8 +16,10 @@ DIRECTORY has data_original.npy and label.npy as in ModelNet40-C.
 """
 
 import argparse
+import itertools
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -33,7 +35,12 @@ from pointspider.core.files import write_csv
 from pointspider.core.seeding import generator
 from pointspider.encoders.points.inference import classify
 from pointspider.encoders.points.module import PointClassifier
-from pointspider.encoders.points.registry import POINT_ENCODERS, list_point_encoders
+from pointspider.encoders.points.registry import (
+    POINT_ENCODERS,
+    list_point_encoders,
+    load_point_encoder,
+    save_point_encoder,
+)
 from pointspider.encoders.points.settings import PointSettings
 from pointspider.encoders.points.training import train_point_encoder
 
@@ -44,9 +51,9 @@ TRAINABLE = ["pointnet", "pointnet2_ssg", "dgcnn", "pointmlp_elite", "pointnext_
 #: Points per cloud, in training and in tests because neighbourhoods depend on the density of the points.
 POINTS = 128
 BATCH = 32
+EPOCHS = 15
+CLASSES = 40
 SEVERITY = 3
-#: Every EVERYth test cloud is corrupted.
-EVERY = 8
 BENCHMARK = "modelnet40-c"
 
 
@@ -103,52 +110,61 @@ def corrupted_clouds(clouds: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def subset(clouds: np.ndarray) -> np.ndarray:
-    """`POINTS` random points of the clouds, the same for all."""
-    chosen = generator(SEED, "points").permutation(clouds.shape[1])[:POINTS]
+def subset(clouds: np.ndarray, points: int) -> np.ndarray:
+    """Random points of the clouds, the same for all."""
+    chosen = generator(SEED, "points").permutation(clouds.shape[1])[:points]
     return np.ascontiguousarray(clouds[:, chosen], dtype=np.float32)
 
 
-def settings(epochs: int) -> PointSettings:
-    """The recipe of all encoders."""
+def settings(name: str) -> PointSettings:
+    """The short recipe of an encoder."""
     return PointSettings(
-        epochs=epochs, points=POINTS, batch_size=BATCH, learning_rate=0.001, schedule="cosine"
+        epochs=EPOCHS, points=POINTS, batch_size=BATCH, learning_rate=0.001, schedule="cosine"
     )
 
 
-def accuracy(names: list[str], train: Path, test: Path, minutes: float) -> pd.DataFrame:
-    """Train and test each encoder: a row per encoder, a column per corruption."""
+def load_data(train: Path, test: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The training clouds and labels, in random order, and the test clouds and labels."""
     with h5py.File(train) as file:
-        clouds, labels = file["data"][:].astype(np.float32), file["label"][:].ravel().astype(np.int64)
-    order = generator(SEED, "train").permutation(len(clouds))
-    test_clouds = np.load(test / "data_original.npy")
+        order = generator(SEED, "train").permutation(len(file["label"]))
+        clouds, labels = file["data"][:][order], file["label"][:].ravel()[order].astype(np.int64)
     test_labels = np.load(test / "label.npy").ravel().astype(np.int64)
-    corrupted = corrupted_clouds(test_clouds[::EVERY])
+    return clouds, labels, np.load(test / "data_original.npy"), test_labels
+
+
+def train_for(name: str, minutes: float, clouds: np.ndarray, labels: np.ndarray) -> dict[str, object]:
+    """Train an encoder on as many clouds as `minutes` of CPU time allow, and save it in OUT."""
+    recipe, probe = settings(name), slice(0, 8 * BATCH)
+    one_epoch = recipe.model_copy(update={"epochs": 1})
+    run = partial(train_point_encoder, name, seed=SEED, device="cpu")
+    seconds = cpu_seconds(lambda: run(clouds[probe], labels[probe], settings=one_epoch), repeats=2)
+    affordable = min(len(clouds), int(minutes * 60 / seconds * 8 * BATCH / recipe.epochs))
+    start = time.process_time()
+    model, _ = run(clouds[:affordable], labels[:affordable], settings=recipe)
+    used = (time.process_time() - start) / 60
+    save_point_encoder(OUT / f"{name}_{minutes:g}.safetensors", name, model)
+    return {
+        "encoder": name,
+        "minutes": minutes,
+        "cpu_minutes": used,
+        "clouds": affordable,
+        "epochs": recipe.epochs,
+        "points": recipe.points,
+    }
+
+
+def accuracy(names: list[str], train: Path, test: Path, minutes: list[float], every: int) -> pd.DataFrame:
+    """Train and test each encoder: a row per encoder and time, a column per corruption."""
+    clouds, labels, test_clouds, test_labels = load_data(train, test)
+    tested = {str(CLEAN): (test_clouds, test_labels)}
+    for corruption, arrays in corrupted_clouds(test_clouds[::every]).items():
+        tested[corruption] = arrays, test_labels[::every]
     rows = []
-    for name in names:
-        probe = order[: 8 * BATCH]
-        seconds = cpu_seconds(
-            lambda n=name, p=probe: train_point_encoder(
-                n, clouds[p], labels[p], settings(1), SEED, device="cpu"
-            ),
-            repeats=1,
-        )
-        affordable = minutes * 60 / seconds * len(probe)
-        epochs = max(4, round(affordable / len(clouds)))
-        chosen = order[: int(affordable / epochs)]
-        start = time.process_time()
-        model, _ = train_point_encoder(
-            name, clouds[chosen], labels[chosen], settings(epochs), SEED, device="cpu"
-        )
-        row = {
-            "encoder": name,
-            "cpu_minutes": (time.process_time() - start) / 60,
-            "clouds": len(chosen),
-            "epochs": epochs,
-            str(CLEAN): np.mean(classify(model, subset(test_clouds)) == test_labels),
-        }
-        for corruption, arrays in corrupted.items():
-            row[corruption] = np.mean(classify(model, subset(arrays)) == test_labels[::EVERY])
+    for length, name in itertools.product(minutes, names):
+        row = train_for(name, length, clouds, labels)
+        model = load_point_encoder(name, OUT / f"{name}_{length:g}.safetensors", "cpu", CLASSES)
+        for what, (points, expected) in tested.items():
+            row[what] = np.mean(classify(model, subset(points, row["points"])) == expected)
         print(row, flush=True)
         rows.append(row)
     return pd.DataFrame(rows)
@@ -162,13 +178,15 @@ def main() -> None:
     train.add_argument("encoders", nargs="*", default=TRAINABLE, metavar="ENCODER")
     train.add_argument("--train", type=Path, required=True)
     train.add_argument("--test", type=Path, required=True)
-    train.add_argument("--minutes", type=float, default=3, help="CPU minutes per encoder")
+    train.add_argument("--minutes", type=float, nargs="+", default=[8], help="CPU minutes per encoder")
+    train.add_argument("--every", type=int, default=1, help="corrupt every Nth test cloud")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if arguments.command == "speed":
         table = speed(arguments.encoders or list_point_encoders())
     else:
-        table = accuracy(arguments.encoders, arguments.train, arguments.test, arguments.minutes)
+        data = arguments.train, arguments.test
+        table = accuracy(arguments.encoders, *data, arguments.minutes, arguments.every)
     write_csv(OUT / f"encoders_{arguments.command}.csv", table.round(4))
     print(table.round(3).to_string(index=False))
 

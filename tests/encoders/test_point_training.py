@@ -16,6 +16,8 @@ from pointspider.encoders.points.registry import save_point_encoder
 from pointspider.encoders.points.settings import PointSettings
 from pointspider.encoders.points.training import (
     augment,
+    batches,
+    create_optimizer,
     create_schedule,
     loss_function,
     step_schedule,
@@ -50,7 +52,7 @@ def test_loss_is_the_benchmarks():
     target[np.arange(4), labels] = 0.8
     log_probability = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     expected = -(target * log_probability).sum(axis=1).mean()
-    found = loss_function(torch.tensor(logits), torch.tensor(labels))
+    found = loss_function(torch.tensor(logits), torch.tensor(labels), RECIPE.label_smoothing)
     assert found.item() == pytest.approx(expected, rel=1e-6)
 
 
@@ -100,6 +102,98 @@ def test_learning_rate_follows_its_schedule():
     assert rates == [1e-3] * 11 + [0.5e-3] * 2
 
 
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"schedule": "step", "decay_epochs": 2, "decay_factor": 0.5}, [4, 4, 2, 2, 1, 1]),
+        ({"schedule": "cosine", "final_learning_rate": 2.0}, 3 + np.cos(np.pi * np.arange(6) / 6)),
+        ({"schedule": "cosine", "warmup_epochs": 3}, [1, 2, 3, *2 + 2 * np.cos(np.pi * np.arange(3) / 3)]),
+        (
+            {"schedule": "step", "warmup_epochs": 1, "decay_epochs": 2, "decay_factor": 0.5},
+            [2, 4, 4, 2, 2, 1],
+        ),
+    ],
+)
+def test_schedules_decay_to_the_given_rate(changes, expected):
+    settings = PointSettings(**{**RECIPE.model_dump(), "epochs": 6, "learning_rate": 4, **changes})
+    optimizer = create_optimizer(PointNet(classes=2), settings)
+    schedule, rates = create_schedule(optimizer, settings), []
+    for _ in range(6):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        step_schedule(schedule, 1.0)
+    np.testing.assert_allclose(rates, expected)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "options"),
+    [
+        ({}, torch.optim.Adam, {"lr": 1e-3, "weight_decay": 0}),
+        ({"optimizer": "adamw", "weight_decay": 0.05}, torch.optim.AdamW, {"weight_decay": 0.05}),
+        (
+            {"optimizer": "sgd", "learning_rate": 0.1, "momentum": 0.8, "weight_decay": 2e-4},
+            torch.optim.SGD,
+            {"lr": 0.1, "momentum": 0.8, "weight_decay": 2e-4},
+        ),
+    ],
+)
+def test_the_optimizer_has_the_given_settings(changes, kind, options):
+    optimizer = create_optimizer(PointNet(classes=2), replace(RECIPE, **changes))
+    assert type(optimizer) is kind
+    assert options.items() <= optimizer.param_groups[0].items()
+
+
+def test_training_follows_the_recipe():
+    """One step of SGD with a clipped gradient moves the weights by the learning rate times the clip."""
+    points, labels = shapes(count=2, seed=0)
+    recipe = {"epochs": 1, "points": 8, "batch_size": 6, "optimizer": "sgd", "gradient_clip": 0.5}
+
+    def weights(learning_rate: float, **changes: float) -> torch.Tensor:
+        settings = replace(RECIPE, **recipe, learning_rate=learning_rate, **changes)
+        model, _ = train_point_encoder("pointnet", points, labels, settings, seed=0)
+        return torch.cat([weight.detach().flatten() for weight in model.parameters()])
+
+    start, trained = weights(1e-9), weights(0.1)
+    assert torch.linalg.norm(trained - start).item() == pytest.approx(0.05, rel=1e-3)
+    decayed = weights(0.1, weight_decay=0.1)
+    torch.testing.assert_close(decayed, trained - 0.1 * 0.1 * start, rtol=0, atol=1e-6)
+    assert not torch.equal(weights(0.1, label_smoothing=0.0), trained)
+
+
+def test_the_default_recipe_is_the_benchmarks():
+    """Adam without decay or clipping, as in a loop without the settings."""
+    points, labels = shapes(count=2, seed=0)
+    settings = replace(RECIPE, epochs=2, points=8, batch_size=3, schedule="cosine")
+    model, _ = train_point_encoder("pointnet", points, labels, settings, seed=0, device="cpu")
+    with loop.reproducible(0, "pointnet") as generator:
+        expected = PointNet(classes=3)
+        adam = torch.optim.Adam(expected.parameters(), lr=1e-3, fused=True)
+        for rate in (1e-3, 5e-4):
+            adam.param_groups[0]["lr"] = rate
+            for x, y in batches(torch.tensor(points), torch.tensor(labels), settings, generator):
+                logits, penalty = expected(x)
+                adam.zero_grad()
+                (loss_function(logits, y, 0.2) + penalty).backward()
+                adam.step()
+    for name, tensor in expected.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"warmup_epochs": 1}, "the schedule plateau has none"),
+        ({"warmup_epochs": 300, "schedule": "cosine"}, "is 300 of 300 epochs"),
+        ({"optimizer": "lion"}, "'adam', 'adamw' or 'sgd'"),
+        ({"momentum": 1.0}, "less than 1"),
+        ({"gradient_clip": 0.0}, "greater than 0"),
+    ],
+)
+def test_a_recipe_that_cannot_be_followed_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        PointSettings(**{**RECIPE.model_dump(), **changes})
+
+
 def test_training_leaves_the_global_random_state_alone():
     points, labels = shapes(count=2, seed=0)
     before = torch.random.get_rng_state()
@@ -116,11 +210,18 @@ class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("schedule", ["plateau", "cosine"])
-def test_an_interrupted_training_resumes_bit_identically(tmp_path, schedule, monkeypatch):
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"schedule": "plateau"},
+        {"schedule": "cosine"},
+        {"schedule": "cosine", "warmup_epochs": 2, "optimizer": "sgd"},
+    ],
+)
+def test_an_interrupted_training_resumes_bit_identically(tmp_path, recipe, monkeypatch):
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
     points, labels = shapes(count=4, seed=0)
-    settings = replace(RECIPE, epochs=5, points=16, batch_size=4, schedule=schedule)
+    settings = replace(RECIPE, epochs=5, points=16, batch_size=4, **recipe)
     arguments = ("pointnet", points, labels, settings, 3)
     reference, history = train_point_encoder(*arguments, device="cpu")
 

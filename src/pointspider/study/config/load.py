@@ -173,7 +173,7 @@ def _explain(error: ValidationError, data: Any) -> tuple[Key, str]:
     match first["type"]:
         case "missing":
             return path, "missing."
-        case "unknown_key":
+        case "unknown_key" | "conflict":
             return (*path, context["key"]), first["msg"]
         case "union_tag_not_found":
             return (*path, context["discriminator"].strip("'")), "missing."

@@ -18,12 +18,14 @@ from pydantic import (
     create_model,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from pointspider.clouds.corruptions.registry import CORRUPTIONS
 from pointspider.clouds.sources.base import SourceSettings
 from pointspider.clouds.sources.registry import SOURCES
 from pointspider.encoders.points.registry import list_point_encoders
+from pointspider.encoders.points.settings import PointSettings
 
 T = TypeVar("T")
 
@@ -302,40 +304,43 @@ class _PointEncoder(Section):
     checkpoint: str
     directory: str | None = None
     """ModelNet40's HDF5 files to train on; null: the encoder objects; unused without `checkpoint: train`"""
-    epochs: Count | None = None
-    """training epochs"""
-    points: Count | None = None
-    """points of each cloud, drawn again for every batch"""
-    batch_size: Count | None = None
-    """clouds"""
-    learning_rate: Rate | None = None
-    """learning rate of Adam"""
-    schedule: Literal["plateau", "cosine"] | None = None
-    """`plateau`: halved when the loss stalls, `cosine`: to zero"""
 
 
-class TrainedPointEncoder(_PointEncoder):
+class TrainedPointEncoder(PointSettings, _PointEncoder):
     """A point encoder that the workflow trains"""
 
     checkpoint: Literal["train"]
-    epochs: Count
-    points: Count
-    batch_size: Annotated[int, Field(ge=2)]
-    """clouds; batch normalisation needs at least 2"""
-    learning_rate: Rate
-    schedule: Literal["plateau", "cosine"]
 
     def training(self) -> dict[str, Any]:
         """Return the fields of `pointspider.encoders.points.settings.PointSettings`."""
-        return self.model_dump(exclude={"name", "checkpoint", "directory"})
+        return self.model_dump(include=set(PointSettings.model_fields))
 
 
-class PublishedPointEncoder(_PointEncoder):
+class _PublishedPointEncoder(_PointEncoder):
     """A point encoder with a checkpoint; the keys of the training are ignored"""
 
     checkpoint: Annotated[str, NOT_TRAIN]
     """`train`, a file of data/sources.csv by name, or a path"""
 
+
+def _optional(field: FieldInfo) -> Any:
+    """The type of a field with its constraints, or None."""
+    kind: Any = field.annotation
+    return (Annotated[(kind, *field.metadata)] if field.metadata else kind) | None
+
+
+if TYPE_CHECKING:
+    PublishedPointEncoder = _PublishedPointEncoder
+else:
+    PublishedPointEncoder = create_model(
+        "PublishedPointEncoder",
+        __base__=_PublishedPointEncoder,
+        __doc__=_PublishedPointEncoder.__doc__,
+        **{
+            name: (_optional(field), Field(None, description=field.description))
+            for name, field in PointSettings.model_fields.items()
+        },
+    )
 
 PointEncoder = Annotated[
     Annotated[TrainedPointEncoder, Tag("trained")] | Annotated[PublishedPointEncoder, Tag("published")],
