@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PYTEST_ARGS := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: tables test test-all lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema publish
@@ -11,11 +12,11 @@ tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
 
 test: $(INSTALLED) lint
-	pytest
+	pytest $(PYTEST_ARGS)
 
 # With the tests that take minutes, or need Slurm.
 test-all: $(INSTALLED) lint
-	pytest -m ""
+	pytest $(PYTEST_ARGS) -m ""
 
 lint: $(INSTALLED)
 	ruff check . && ruff format --check .

@@ -29,6 +29,21 @@ def root() -> Path:
     return ROOT
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Share expensive fixtures with `--dist loadgroup`: one process for each file, one for the finished project.
+
+    Tests of the finished project take minutes, so they start first.
+    """
+    for item in items:
+        group = "finished_project" if uses_finished_project(item) else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: not uses_finished_project(item))
+
+
+def uses_finished_project(item: pytest.Item) -> bool:
+    return "finished_project" in getattr(item, "fixturenames", ())
+
+
 @pytest.fixture
 def params() -> dict:
     """A copy of the content of params.yaml."""

@@ -1,5 +1,6 @@
 """The workflow under DVC: stages and experiments."""
 
+import hashlib
 import json
 import time
 
@@ -8,17 +9,38 @@ import pytest
 from pointspider.core.files import read_csv, read_png
 
 pytestmark = pytest.mark.workflow
-RENDERS = "results/embedded/renders"
+RESULTS = "results/embedded"
+RENDERS = f"{RESULTS}/renders"
 
 
 @pytest.fixture(scope="module")
-def reproduced(make_project, tmp_path_factory):
-    """A small project after `dvc repro`, committed."""
-    project = make_project(tmp_path_factory.mktemp("dvc"))
-    project.commit()
+def reproduced(finished_project, tmp_path_factory):
+    """A clone of the finished project after `dvc repro`, committed."""
+    project = type(finished_project)(tmp_path_factory.mktemp("dvc") / "clone")
+    finished_project.run("git", "clone", "--quiet", ".", str(project.directory))
+    project.run("git", "config", "user.name", "test")
+    project.run("git", "config", "user.email", "test@localhost")
     project.run("dvc", "repro", "--quiet")
+    assert project.run("git", "status", "--porcelain").stdout == "?? dvc.lock\n"
+    assert project.run("git", "ls-files", "results").stdout == ""
     project.commit()
     return project
+
+
+def hashes(directory) -> dict[str, str]:
+    """{path: SHA-256} of every file below a directory."""
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_stages_write_the_bytes_of_a_plain_run(finished_project, reproduced):
+    """Except measurements: of the speed, and of the time in logs."""
+    first, second = hashes(finished_project.directory / RESULTS), hashes(reproduced.directory / RESULTS)
+    assert set(first) == set(second)
+    assert {name for name in first if first[name] != second[name] and not name.startswith("speed")} == set()
 
 
 def sizes(project):

@@ -15,15 +15,6 @@ RESULTS = "results/embedded"
 PLOTS = ["zero_shot", "corruptions", "alignment", "alignment_corruptions", "retrieval", "loss_curves"]
 
 
-def hashes(directory) -> dict[str, str]:
-    """{path: SHA-256} of every file below a directory."""
-    return {
-        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-    }
-
-
 @pytest.fixture(scope="module")
 def results(finished_project):
     return finished_project.directory / RESULTS
@@ -83,19 +74,6 @@ def test_a_second_run_has_nothing_to_do(finished_project):
 
 def test_selecting_another_mapper_runs_one_job(finished_project):
     assert finished_project.planned("--config", "mapper={norm: none}") == {"select_mapper": 1}
-
-
-def test_a_run_in_a_new_clone_changes_no_file_in_git(finished_project, tmp_path):
-    """Every byte is the same, except of measurements and of times in logs."""
-    clone = type(finished_project)(tmp_path / "clone")
-    subprocess.run(["git", "clone", "--quiet", finished_project.directory, clone.directory], check=True)
-    clone.snakemake()
-    assert clone.run("git", "status", "--porcelain").stdout == ""
-    first, second = hashes(finished_project.directory / RESULTS), hashes(clone.directory / RESULTS)
-    assert set(first) == set(second)
-    differ = {path for path in first if first[path] != second[path]}
-    assert {path for path in differ if not path.startswith("speed")} == set()
-    assert clone.run("git", "ls-files", "results").stdout == ""
 
 
 def test_the_paper_is_planned_without_its_data(project):
