@@ -30,7 +30,7 @@ def root() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Share expensive fixtures with `--dist loadgroup`: one process for each file, one for the finished project.
+    """For `--dist loadgroup`: a process for each file, one for all tests of the finished project.
 
     Tests of the finished project take minutes, so they start first.
     """

@@ -1,8 +1,5 @@
 """A run of the workflow on a small preset: its results, and what a second run or a new clone changes."""
 
-import hashlib
-import subprocess
-
 import numpy as np
 import pandas as pd
 import pytest
