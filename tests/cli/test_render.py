@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
@@ -210,6 +211,54 @@ def test_a_mesh_is_sampled(tmp_path):
     assert (pixels(tmp_path / "a.png") != pixels(tmp_path / "b.png")).any()
 
 
+def test_a_mesh_is_drawn_as_a_surface(tmp_path):
+    (tmp_path / "cube.off").write_text(
+        "COFF\n4 4 0\n0 0 0 255 0 0\n1 0 0 255 0 0\n0 1 0 255 0 0\n0 0 1 255 0 0\n"
+        "3 0 1 2\n3 0 1 3\n3 0 2 3\n3 1 2 3\n"
+    )
+    np.save(tmp_path / "labels.npy", [2, 2, 2, 2])
+    np.save(tmp_path / "cloud.npy", np.random.default_rng(0).normal(size=(60, 3)))
+    surface = ["--mesh", "surface"]
+    render(tmp_path / "cube.off", tmp_path / "red.png", *surface)
+    render(tmp_path / "cube.off", tmp_path / "also_red.png", *surface, "--color", "red")
+    render(tmp_path / "cube.off", tmp_path / "green.png", *surface, "--labels", tmp_path / "labels.npy")
+    red, also_red, green = (pixels(tmp_path / f"{name}.png") for name in ("red", "also_red", "green"))
+    np.testing.assert_array_equal(red, also_red)
+    assert (red[..., 0].astype(int) - red[..., 1]).max() > 100
+    assert (green[..., 1].astype(int) - green[..., 0]).max() > 60
+    render(tmp_path / "cloud.npy", tmp_path / "points.png")
+    render(tmp_path / "cloud.npy", tmp_path / "same.png", *surface)  # a cloud has no surface
+    np.testing.assert_array_equal(pixels(tmp_path / "points.png"), pixels(tmp_path / "same.png"))
+
+
+def test_fields_of_files_are_labels_and_scalars(tmp_path):
+    points = np.random.default_rng(0).normal(size=(60, 3)).astype(np.float32)
+    part, time = np.arange(60) % 3, np.linspace(0, 9, 60).astype(np.float32)
+    np.savez(tmp_path / "a.npz", points=points, part=part, time=time)
+    np.hstack([points, time[:, None]]).tofile(tmp_path / "scan.bin")
+    np.save(tmp_path / "time.npy", time)
+    with h5py.File(tmp_path / "b.h5", "w") as file:
+        file["data"], file["pid"] = points[None], part[None]
+    render(tmp_path / "a.npz", tmp_path / "labels.png", "--labels", "part")
+    render(tmp_path / "b.h5", tmp_path / "pid.png", "--labels", "pid", "--row", 0)
+    render(tmp_path / "a.npz", tmp_path / "time.png", "--scalar", "Time")
+    render(tmp_path / "scan.bin", tmp_path / "bin.png", "--format", "kitti", "--scalar", "intensity")
+    render(tmp_path / "a.npz", tmp_path / "file.png", "--scalar", tmp_path / "time.npy")
+    labels, pid, time, scan, file = (
+        pixels(tmp_path / f"{name}.png") for name in ("labels", "pid", "time", "bin", "file")
+    )
+    np.testing.assert_array_equal(labels, pid)
+    np.testing.assert_array_equal(time, scan)
+    np.testing.assert_array_equal(time, file)
+    assert (labels != time).any()
+    for option in ("--labels", "--scalar"):
+        with pytest.raises(SystemExit, match=r"a\.npz: has no field 'parts', .* its fields: part, time\.$"):
+            render(tmp_path / "a.npz", tmp_path / "x.png", option, "parts")
+    with pytest.raises(SystemExit, match="time: labels are whole numbers"):
+        render(tmp_path / "a.npz", tmp_path / "x.png", "--labels", "time")
+    assert not (tmp_path / "x.png").exists()
+
+
 # --------------------------------------------------------------------------------------- view and layout
 
 
@@ -291,10 +340,10 @@ def test_movies_turn_once_or_follow_poses(clouds, tmp_path):
         (["a.npy", "x.png", "--color", "redish"], "'redish' is not a colour"),
         (["a.npy", "x.png", "--color", "labels"], r"a\.npy: has no labels"),
         (["a.npy", "x.png", "--color", "normals"], r"a\.npy: has no normals"),
-        (["a.npy", "x.png", "--labels", "short.txt"], r"a\.npy: 2 labels for 60 points"),
+        (["a.npy", "x.png", "--labels", "short.txt"], r"a\.npy: short\.txt has 2 labels for 60 points"),
         (["a.npy", "x.png", "--labels", "half.txt"], r"half\.txt: labels are whole numbers"),
         (["a.npy", "x.png", "--labels", "a.npy"], r"a\.npy: must be one number per point"),
-        (["a.npy", "x.png", "--scalar", "none.txt"], r"none\.txt: cannot be read as a number per point"),
+        (["a.npy", "x.png", "--scalar", "none.txt"], r"a\.npy: has no field 'none\.txt', .*: none"),
         (["a.npy", "x.png", "--labels", "short.txt", "--scalar", "x"], "one of --labels and --scalar"),
         (["a.npy", "x.png", "--scalar", "x", "--colormap", "jet"], "'jet' is unknown"),
         (["a.npy", "x.png", "--scalar", "x", "--range", "2", "1"], "range: 2 must be below 1"),

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import trimesh
 
 from pointspider.render.layers import bare_floor, finish
 from pointspider.render.mask import Mask
 from pointspider.render.reference import reference_scene
 from pointspider.render.renderer import Renderer, RenderSettings
-from pointspider.render.scene import Camera, Spheres, place, to_srgb
+from pointspider.render.scene import Camera, Spheres, Surface, place, to_srgb
 from pointspider.study.speed import similarity
 
 CAMERAS = [
@@ -68,6 +69,29 @@ def test_shadows_are_the_path_tracers(variant, torus, camera):
     over_white = Renderer(replace(settings, background=(1.0, 1.0, 1.0))).draw(spheres) / 255
     alpha = picture[..., 3:]
     np.testing.assert_allclose(picture[..., :3] * alpha + 1 - alpha, over_white, atol=1.6 / 255)
+
+
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_surface_is_the_path_tracers(variant, smooth):
+    """A finely triangulated ball beside Mitsuba's sphere."""
+    camera, ball = CAMERAS[0], trimesh.creation.icosphere(subdivisions=4, radius=0.3)
+    colour = np.float32([0.6, 0.3, 0.2])
+    sphere = Spheres(np.zeros((1, 3), np.float32), colour[None], 0.3)
+    normals = np.float32(ball.vertex_normals) if smooth else None
+    vertices = np.float32(ball.vertices)
+    surface = Surface(vertices, ball.faces, np.tile(colour, (len(vertices), 1)), normals)
+    settings = replace(CLIP, camera=camera, background=None, floor="off")
+    picture, expected = Renderer(settings).draw(surface) / 255, traced(sphere, camera, False)
+    alpha = expected[..., 3]
+    assert np.abs(picture[..., 3] - alpha).mean() < 0.01
+    straight = to_srgb(expected[..., :3] / np.maximum(alpha, 1e-3)[..., None]) / 255
+    assert np.abs(picture[..., :3] - straight)[alpha > 0.99].mean() < 0.02
+    lit = Renderer(replace(settings, floor="shadow")).draw(surface) / 255
+    shadowed, bare = traced(sphere, camera, True), traced(NOTHING, camera, True)
+    shadow = 1 - to_srgb(shadowed[..., 0] / np.clip(bare[..., 0] / 1.05, 1e-3, 1)) / 255
+    shown = (alpha == 0) & (bare[..., 0] > 0.2)
+    assert (shadow[shown] > 0.1).sum() > 20
+    assert np.abs(lit[..., 3] - shadow)[shown].mean() < 0.02
 
 
 def test_over_white_layers_are_the_papers_look(variant, torus):

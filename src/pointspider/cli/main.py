@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pointspider.cli import commands
 from pointspider.core.errors import InputError
+from pointspider.core.extras import missing
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -23,6 +24,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.flush()  # a closed pipe is noticed here, not when Python exits
     except InputError as error:
         sys.exit(f"pointspider: {error}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"pointspider: {missing(error.name or '')}")
     except BrokenPipeError:
         # Python flushes again at exit, and that must not fail (documentation of `signal`, "Note on SIGPIPE")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,7 @@
 """A point cloud in memory: points, attributes of the points, and perhaps a surface."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -35,12 +36,18 @@ class Mesh:
         Raises:
             InputError: the mesh has no area.
         """
+        return self.sample_faces(count, rng)[0]
+
+    def sample_faces(
+        self, count: int, rng: np.random.Generator
+    ) -> tuple[Float[np.ndarray, "count 3"], Int[np.ndarray, " count"]]:
+        """Sample points as `sample` does; also return the face of each."""
         import trimesh
 
         if not self.surface.area > 0:
             raise InputError("its mesh has no area; repair it or give its points as .npy.")
-        points: Float[np.ndarray, "count 3"] = trimesh.sample.sample_surface(self.surface, count, seed=rng)[0]
-        return points
+        points, faces = trimesh.sample.sample_surface(self.surface, count, seed=rng)[:2]
+        return np.asarray(points), np.asarray(faces)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +60,7 @@ class Cloud:
         colors: sRGB (not linear) from 0 to 1, as files store it.
         labels: an integer per point; -1 for none.
         normals: of any length.
+        fields: other numbers of the points by the names that the file gives them, such as "intensity".
     """
 
     points: Float[np.ndarray, "N 3"]
@@ -60,16 +68,46 @@ class Cloud:
     colors: Float[np.ndarray, "N 3"] | None = None
     labels: Integer[np.ndarray, " N"] | None = None
     normals: Float[np.ndarray, "N 3"] | None = None
+    fields: Mapping[str, Num[np.ndarray, " N"]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.points)
 
     def take(self, index: Int[np.ndarray, " M"]) -> "Cloud":
         """Select points with their attributes; a mesh is dropped."""
-        colors, labels, normals = (
-            None if values is None else values[index] for values in (self.colors, self.labels, self.normals)
-        )
-        return Cloud(self.points[index], None, colors, labels, normals)
+        return self._with_attributes(self.points[index], None, lambda values: values[index])
+
+    def sample_mesh(self, count: int, rng: np.random.Generator) -> "Cloud":
+        """Sample points uniformly over the area of the mesh, whose vertices are the points of this cloud.
+
+        Colours, normals and fields of real numbers are interpolated, labels and whole numbers are those of
+        the nearest vertex of the face. The mesh stays.
+
+        Raises:
+            InputError: the mesh has no area.
+        """
+        import trimesh
+
+        assert self.mesh is not None
+        points, faces = self.mesh.sample_faces(count, rng)
+        corners = self.mesh.faces[faces]  # (count, 3)
+        weights: Any = trimesh.triangles.points_to_barycentric(self.mesh.vertices[corners], points)  # type: ignore[no-untyped-call]
+        nearest = corners[np.arange(count), weights.argmax(axis=1)]
+
+        def interpolated(values: Any) -> Any:
+            if values.dtype.kind != "f":
+                return values[nearest]
+            mean = (values[corners] * (weights if values.ndim == 1 else weights[..., None])).sum(axis=1)
+            return mean.astype(values.dtype)
+
+        return self._with_attributes(points, self.mesh, interpolated)
+
+    def _with_attributes(self, points: Any, mesh: Mesh | None, change: Callable[[Any], Any]) -> "Cloud":
+        """Return a cloud of other points, with changed attributes."""
+        parts = {name: getattr(self, name) for name in ("colors", "labels", "normals")}
+        changed = {name: None if values is None else change(values) for name, values in parts.items()}
+        fields = {name: change(values) for name, values in self.fields.items()}
+        return Cloud(points, mesh, **changed, fields=fields)
 
     def normalize(self, what: str) -> "Cloud":
         """Centre the points on their mean and scale them to maximum radius 1, float32; the mesh likewise.
@@ -93,7 +131,7 @@ class Cloud:
                 "small or too far from the origin to be scaled; shift and scale them first."
             )
         mesh = Mesh(vertices, self.mesh.faces) if self.mesh else None
-        return Cloud(scaled, mesh, self.colors, self.labels, self.normals)
+        return replace(self, points=scaled, mesh=mesh)
 
 
 def validate_points(points: Num[np.ndarray, "..."], what: str) -> None:

@@ -31,6 +31,7 @@ import platformdirs
 
 import pointspider
 from pointspider.core.errors import InputError
+from pointspider.core.extras import require
 from pointspider.core.files import atomic
 
 logger = logging.getLogger(__name__)
@@ -98,9 +99,11 @@ def choose(wanted: str = AUTO, variants: Sequence[Variant] | None = None) -> Var
         variants: the candidates in order of preference; by default `available_variants()`.
 
     Raises:
-        InputError: none works, or none of that name.
+        InputError: none works, or none of that name; or Mitsuba is not installed.
     """
-    variants = available_variants() if variants is None else variants
+    if variants is None:
+        require("mitsuba", "pyoidn")
+        variants = available_variants()
     candidates = [variant for variant in variants if wanted in (AUTO, variant.name)]
     reasons = "; ".join(f"{variant}: {variant.reason}" for variant in candidates if not variant.available)
     chosen = next((variant for variant in candidates if variant.available), None)

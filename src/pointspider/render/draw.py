@@ -5,13 +5,13 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Num, Shaped, UInt8
+from jaxtyping import Float, Float32, Integer, Num, Shaped, UInt8
 
 from pointspider.core.cpus import available_cpus
 from pointspider.core.errors import InputError
 from pointspider.render import backends, colours
 from pointspider.render.renderer import PAPER_CAMERA, Renderer, RenderSettings
-from pointspider.render.scene import ORIENTATIONS, Camera, Spheres, auto_radius, place
+from pointspider.render.scene import ORIENTATIONS, Camera, Spheres, Surface, auto_radius, place
 
 _lock = threading.Lock()  # a renderer has one scene
 
@@ -20,6 +20,7 @@ def draw(
     points: Num[np.ndarray, "N 3"],
     colors: Num[np.ndarray, "*N 3"] | str | None = None,
     *,
+    faces: Integer[np.ndarray, "F 3"] | None = None,
     labels: Shaped[np.ndarray, " L"] | None = None,
     scalars: Num[np.ndarray, " S"] | None = None,
     colormap: str = "viridis",
@@ -34,7 +35,7 @@ def draw(
     seed: int = 0,
     variant: str = backends.AUTO,
 ) -> UInt8[np.ndarray, "H W 4"]:
-    """Draw a point cloud as spheres on a white floor, in the paper's look unless asked otherwise.
+    """Draw a point cloud as spheres, or a mesh, on a white floor; in the paper's look unless asked otherwise.
 
     The first picture of a process takes a second more, for loading Mitsuba.
 
@@ -42,6 +43,7 @@ def draw(
         points: in any unit; the longest side of their bounding box is scaled to 1.
         colors: sRGB of all points, (3,) or "#rrggbb" or a CSS name, or of each: bytes, or floats from 0 to 1.
             By default by position, as in the paper.
+        faces: rows of `points`, to draw a mesh as a surface; colours are interpolated between the points.
         labels: whole numbers; colours by value, from a palette that colour-blind people can distinguish.
         scalars: colours from `colormap`, between `limits` (by default the least and the greatest value).
         colormap: see `scalars`: viridis, magma, cividis, coolwarm or gray.
@@ -78,8 +80,9 @@ def draw(
     elif scalars is not None:
         linear, _ = colours.by_scalar(_checked(scalars, points, "scalars"), colormap, limits)
     spheres = place_cloud(points, linear, radius, up)
+    placed = spheres if faces is None else to_surface(spheres, np.asarray(faces))
     settings = RenderSettings(resolution, quality, seed, camera, *look(background, floor))
-    return draw_spheres(spheres, settings, variant)
+    return draw_placed(placed, settings, variant)
 
 
 def look(background: str | None, floor: str | None) -> tuple[colours.Rgb | None, str]:
@@ -108,13 +111,31 @@ def place_cloud(
     return place(points, linear, radius, up, box)
 
 
-def draw_spheres(
-    spheres: Spheres, settings: RenderSettings, variant: str = backends.AUTO
+def to_surface(
+    spheres: Spheres, faces: Integer[np.ndarray, "F 3"], normals: Float32[np.ndarray, "V 3"] | None = None
+) -> Surface:
+    """Join the centres of spheres to a surface.
+
+    Args:
+        spheres: of the vertices.
+        faces: rows of the vertices.
+        normals: of the vertices, from `place_normals`.
+
+    Raises:
+        InputError: a face has a vertex that does not exist, or there are no faces.
+    """
+    if faces.size == 0 or faces.min() < 0 or faces.max() >= len(spheres.centres):
+        raise InputError(f"faces: must be rows of the {len(spheres.centres)} points, at least one.")
+    return Surface(spheres.centres, faces.astype(np.int64), spheres.colours, normals)
+
+
+def draw_placed(
+    placed: Spheres | Surface, settings: RenderSettings, variant: str = backends.AUTO
 ) -> UInt8[np.ndarray, "H W 4"]:
-    """Render a placed cloud, and keep the renderer for the next with the same settings."""
+    """Render a placed cloud or mesh, and keep the renderer for the next with the same settings."""
     with _lock:
         backends.ensure_active(variant, available_cpus())
-        picture = _renderer(settings).draw(spheres)
+        picture = _renderer(settings).draw(placed)
     if picture.shape[-1] == 3:
         picture = np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)])
     return picture

@@ -39,8 +39,13 @@ class Mask:
 
     def __call__(self, spheres: Spheres) -> tuple[Bool[np.ndarray, "G G"], Bool[np.ndarray, "G G"]]:
         """Return the cells that show spheres, and those that may show their shadows; they overlap."""
-        hidden = np.append(_hidden_light(spheres.centres), 0)
-        return self.discs(spheres), hidden[self._tile_of_cell] > self._least_hidden
+        return self.discs(spheres), self.shadows(spheres.centres)
+
+    def shadows(self, centres: Float[np.ndarray, "N 3"]) -> Bool[np.ndarray, "G G"]:
+        """Return the cells that may show shadows of what is at these places."""
+        hidden = np.append(_hidden_light(centres), 0)
+        shadows: Bool[np.ndarray, "G G"] = hidden[self._tile_of_cell] > self._least_hidden
+        return shadows
 
     def discs(self, spheres: Spheres) -> Bool[np.ndarray, "G G"]:
         """Return the cells that show spheres, rows from the top."""

@@ -1,7 +1,10 @@
-"""Light transport by Mitsuba's path tracer: for its scalar variants, which lack the arrays of `gather`.
+"""Light transport by Mitsuba's path tracer: for its scalar variants, which lack the arrays of `gather`, and
+for surfaces.
 
 Imports Mitsuba; see the package.
 """
+
+from typing import Any
 
 import mitsuba as mi
 import numpy as np
@@ -11,6 +14,7 @@ from pointspider.render.points import PointScene
 from pointspider.render.scene import Camera, Spheres, sphere_cells
 
 STRIP = 8  # rows that are rendered together, from their first traced cell to their last
+WIDE_STRIP = 64  # in variants that trace many rays at once
 FINER = 4  # cells per side of a cell, for the share of it that shows spheres
 
 
@@ -30,10 +34,23 @@ def trace(
         seed: of the samples.
         coverage: whether to compute it; zero otherwise.
     """
-    radiance = np.zeros((*traced.shape, 3), np.float32)
-    parameters = mi.traverse(points.scene)
-    for top in range(0, len(traced), STRIP):
-        strip = traced[top : top + STRIP]
+    guides = look(points.spheres, points.camera, points.size)
+    share = np.zeros(traced.shape, np.float32)
+    if coverage:
+        share = covered(points.spheres, points.camera, points.size)
+    traced_radiance = radiance(points.scene, traced, samples, seed)
+    return np.concatenate([traced_radiance, *guides, share[..., None]], axis=-1)
+
+
+def radiance(
+    scene: Any, traced: Bool[np.ndarray, "G G"], samples: int, seed: int
+) -> Float32[np.ndarray, "G G 3"]:
+    """Trace the paths of cells, strip by strip; the values of other cells are arbitrary."""
+    result = np.zeros((*traced.shape, 3), np.float32)
+    parameters = mi.traverse(scene)
+    height = STRIP if mi.variant().startswith("scalar") else WIDE_STRIP
+    for top in range(0, len(traced), height):
+        strip = traced[top : top + height]
         filled = np.flatnonzero(strip.any(axis=0))
         if len(filled) == 0:
             continue
@@ -41,12 +58,8 @@ def trace(
         parameters["sensor.film.crop_offset"] = [columns.start, top]
         parameters["sensor.film.crop_size"] = [columns.stop - columns.start, len(strip)]
         parameters.update()
-        radiance[top : top + STRIP, columns] = np.array(mi.render(points.scene, spp=samples, seed=seed + top))
-    guides = look(points.spheres, points.camera, points.size)
-    share = np.zeros(traced.shape, np.float32)
-    if coverage:
-        share = covered(points.spheres, points.camera, points.size)
-    return np.concatenate([radiance, *guides, share[..., None]], axis=-1)
+        result[top : top + height, columns] = np.array(mi.render(scene, spp=samples, seed=seed + top))
+    return result
 
 
 def look(

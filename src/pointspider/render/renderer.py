@@ -5,7 +5,7 @@ compiled. A picture takes four steps:
 
 1. `mask` finds the cells of a grid over the picture that can be darker than white, about a fifth of them;
 2. these are traced: by a final gather (`gather`), or in Mitsuba's scalar variants, which have no arrays of
-   rays, by its path tracer (`path_tracer`);
+   rays, by its path tracer (`path_tracer`), which also draws meshes as surfaces (`surfaces`);
 3. Open Image Denoise removes the remaining noise, guided by albedo and normals;
 4. values above white are clipped, and the grid is reduced to the picture, as the reference's large picture
    would be. With another camera, background or floor, spheres and shadows are composed first (`layers`).
@@ -28,7 +28,7 @@ from pointspider.render.denoiser import denoise
 from pointspider.render.layers import WHITE, bare_floor, compose, finish, pixel_filter, sees_floor
 from pointspider.render.mask import HIDDEN, HIDDEN_IN_LAYERS, Mask
 from pointspider.render.points import PointScene
-from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, place, to_srgb
+from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, Surface, place, to_srgb
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +39,7 @@ NOTHING = np.zeros(10, np.float32)
 NEAR_CLIP = 0.1  # of the camera
 PAPER_CAMERA = Camera()
 FLOORS = ("on", "shadow", "off")
+Traced = tuple[Bool[np.ndarray, "G G"], Bool[np.ndarray, "G G"], Float32[np.ndarray, "G G 10"]]
 
 
 @dataclass(frozen=True)
@@ -189,22 +190,22 @@ class Renderer:
             raise InputError(f"{len(points)} clouds need as many sets of colours, not {len(each)}.")
         return np.stack([self.draw(place(*cloud)) for cloud in zip(points, each, strict=True)])
 
-    def draw(self, spheres: Spheres) -> UInt8[np.ndarray, "H W C"]:
-        """Render a placed cloud.
+    def draw(self, placed: Spheres | Surface) -> UInt8[np.ndarray, "H W C"]:
+        """Render a placed cloud or mesh.
 
         Raises:
             InputError: the camera is inside the cloud.
         """
-        *_, depth = self.settings.camera.project(spheres.centres)
-        if depth.min() < NEAR_CLIP + spheres.radius:
-            raise InputError("camera: distance: the camera is inside the cloud; increase the distance.")
-        self._points.show(spheres)
-        discs, shadows = self._mask(spheres)  # (G, G)
-        traced = discs | shadows
-        if not discs.any():
+        if isinstance(placed, Surface):
+            self._check_distance(placed.vertices, 0)
+            shown, traced, features = self._trace_surface(placed)
+        else:
+            self._check_distance(placed.centres, placed.radius)
+            shown, traced, features = self._trace_spheres(placed)
+        if not shown.any():
             return self._empty()
         window = _window(traced, BORDER)
-        features = self._trace(discs, traced)[window]
+        features = features[window]
         bare = BARE_FLOOR if self._points.floor else NOTHING
         features = np.where(traced[window][..., None], features, bare)
         radiance, albedo, normal, coverage = np.split(features, [3, 6, 9], axis=-1)
@@ -217,6 +218,34 @@ class Renderer:
         picture[window] = np.where(traced[window][..., None], to_srgb(linear), 255)
         side = self.settings.resolution
         return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+
+    def _check_distance(self, positions: Float32[np.ndarray, "N 3"], radius: float) -> None:
+        *_, depth = self.settings.camera.project(positions)
+        if depth.min() < NEAR_CLIP + radius:
+            raise InputError("camera: distance: the camera is inside the cloud; increase the distance.")
+
+    def _trace_surface(self, surface: Surface) -> Traced:
+        """See `_trace_spheres`."""
+        from pointspider.render.surfaces import SurfaceScene, sample_surface
+
+        scene = SurfaceScene(self.settings.camera, self._size, self._points.floor)
+        scene.show(surface)
+        guides = scene.guides(self.settings.seed)
+        shown = _grown(guides[..., -1] > 0)
+        traced = shown | self._mask.shadows(sample_surface(surface))
+        radiance = scene.trace(traced, self._quality.sphere_samples, self.settings.seed)
+        return shown, traced, np.concatenate([radiance, guides], axis=-1)
+
+    def _trace_spheres(self, spheres: Spheres) -> Traced:
+        """The cells that show spheres, those that are traced, and the features of these.
+
+        Features are radiance, albedo, normal and coverage, (G, G, 10).
+        """
+        self._points.show(spheres)
+        discs, shadows = self._mask(spheres)
+        traced = discs | shadows
+        features = np.zeros((*traced.shape, 10), np.float32)
+        return discs, traced, self._trace(discs, traced) if discs.any() else features
 
     def _trace(
         self, discs: Bool[np.ndarray, "G G"], traced: Bool[np.ndarray, "G G"]
@@ -298,6 +327,13 @@ def write_renders(
             except InputError as error:
                 raise InputError(f"cloud {name}: {error}") from error
             write_png(path, image)
+
+
+def _grown(mask: Bool[np.ndarray, "G G"]) -> Bool[np.ndarray, "G G"]:
+    """The cells of a mask and their neighbours."""
+    padded = np.pad(mask, 1)
+    rows = padded[:-2] | padded[1:-1] | padded[2:]
+    return rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
 
 
 def _window(mask: np.ndarray, border: int) -> tuple[slice, slice]:

@@ -216,6 +216,23 @@ class Spheres:
     radius: float = RADIUS
 
 
+@dataclass(frozen=True)
+class Surface:
+    """A placed mesh.
+
+    Attributes:
+        vertices: in scene coordinates.
+        faces: rows of `vertices`.
+        colours: linear RGB reflectance of the vertices, interpolated between them.
+        normals: of the vertices, for smooth shading; None for flat faces.
+    """
+
+    vertices: Float32[np.ndarray, "V 3"]
+    faces: Int[np.ndarray, "F 3"]
+    colours: Float32[np.ndarray, "V 3"]
+    normals: Float32[np.ndarray, "V 3"] | None = None
+
+
 def auto_radius(count: int) -> float:
     """Return the radius with which spheres of `count` points cover about as much as 1,024 of RADIUS do."""
     return min(RADIUS * (REFERENCE_POINTS / count) ** 0.5, LARGEST_RADIUS)
@@ -288,6 +305,12 @@ def place(
     return Spheres(
         centres.astype(np.float32), np.broadcast_to(colours, standard.shape).astype(np.float32), radius
     )
+
+
+def place_normals(normals: Float[np.ndarray, "V 3"], up: str | None) -> Float32[np.ndarray, "V 3"]:
+    """Return unit normals in scene coordinates, for `up` as in `place`."""
+    turned = np.stack([sign * normals[:, axis] for axis, sign in ORIENTATIONS[up]], axis=1)
+    return (turned / np.linalg.norm(turned, axis=1, keepdims=True)).astype(np.float32)
 
 
 def surroundings(floor: bool = True) -> dict[str, Any]:

@@ -18,6 +18,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     read = parser.add_argument_group("input")
     read.add_argument("--format", help="the files' format, where content and extension do not tell (kitti)")
     read.add_argument("--row", type=int, help="which cloud of a file that has several (default: all)")
+    read.add_argument(
+        "--mesh", choices=("points", "surface"), default="points",
+        help="draw a mesh as points sampled from it (default), or its surface",
+    )  # fmt: skip
     read.add_argument("--mesh-points", type=int, default=2048, help="sampled from a mesh (default: 2048)")
     read.add_argument("--max-points", type=int, default=200_000, help="drawn at most (default: 200000)")
     read.add_argument(
@@ -33,10 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file (its colours, else by position; default), position, normals, labels, #rrggbb or a name",
     )
     colour.add_argument(
-        "--labels", type=Path, help="file with a whole number per point, or a directory of them"
+        "--labels", help="field of the clouds, or file with a whole number per point, or directory of them"
     )
     colour.add_argument("--palette", type=Path, help='JSON with colours of labels, {"0": "#0072b2", ...}')
-    colour.add_argument("--scalar", help="x, y, z, or a file with a number per point, or a directory of them")
+    colour.add_argument("--scalar", help="x, y, z, a field (intensity), or file with a number per point")
     colour.add_argument(
         "--colormap", default="viridis", help="viridis (default), magma, cividis, coolwarm, gray"
     )

@@ -14,7 +14,7 @@ LABELS = ("label", "labels", "class", "classification", "scalar_label", "scalar_
 
 
 def cloud_from_fields(fields: Mapping[str, Num[np.ndarray, " N"]]) -> Cloud:
-    """Return the cloud of named columns; names in any case, unknown ones are ignored.
+    """Return the cloud of named columns, in any case; those of unknown names become its fields.
 
     Raises:
         InputError: x, y or z is missing.
@@ -26,11 +26,13 @@ def cloud_from_fields(fields: Mapping[str, Num[np.ndarray, " N"]]) -> Cloud:
         next((names for names in known if lower.keys() >= set(names)), None) for known in (COLORS, NORMALS)
     )
     label = next((lower[name] for name in LABELS if name in lower), None)
+    used = {"x", "y", "z", *(color or ()), *(normal or ())}
     return Cloud(
         _columns(lower, ("x", "y", "z")),
         colors=scale_colors(np.column_stack([lower[name] for name in color])) if color else None,
         labels=label.astype(np.int64) if label is not None else None,
         normals=_columns(lower, normal) if normal else None,
+        fields={name: column for name, column in lower.items() if name not in used},
     )
 
 

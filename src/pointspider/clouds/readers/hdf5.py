@@ -1,7 +1,7 @@
 """HDF5 files with a dataset `data`: (n, P, 3), a cloud per row, or (P, 3).
 
 ModelNet40's files, ScanObjectNN's and PointCloud-C's have this layout, with a dataset `label` (n,) or (n, 1):
-the class of each cloud.
+the class of each cloud. Other datasets with a number per point, such as `pid` of ShapeNetPart's, are fields.
 """
 
 from pathlib import Path
@@ -20,10 +20,13 @@ def read(path: Path, row: int | None) -> Cloud:
     import h5py
 
     with h5py.File(path, "r") as file:
-        points = _data(file)[() if row is None else row]
+        data, at = _data(file), () if row is None else row
+        points = data[at]
+        numbers = {name: each for name, each in file.items() if getattr(each, "shape", ()) == data.shape[:-1]}
+        fields = {name: each[at] for name, each in numbers.items() if each.dtype.kind in "fiub"}
     if points.dtype.kind not in "fiu":
         raise InputError(f"points must be numbers, not {points.dtype}.")
-    return Cloud(points if points.dtype.kind == "f" else points.astype(np.float64))
+    return Cloud(points if points.dtype.kind == "f" else points.astype(np.float64), fields=fields)
 
 
 def count(path: Path) -> int | None:

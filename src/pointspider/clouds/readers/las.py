@@ -1,4 +1,4 @@
-"""LAS point clouds of laser scanners, read by laspy: with colours, and classification as labels."""
+"""LAS point clouds of laser scanners, read by laspy: colours, classification as labels, and all fields."""
 
 from pathlib import Path
 
@@ -7,6 +7,8 @@ import numpy as np
 from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.fields import scale_colors
 from pointspider.clouds.readers.registry import FORMATS, Format
+
+COORDINATES = {"X", "Y", "Z"}  # as stored, without offset and scale
 
 
 def read(path: Path, row: int | None) -> Cloud:
@@ -20,8 +22,13 @@ def read(path: Path, row: int | None) -> Cloud:
         stored = np.column_stack([np.asarray(file[name]) for name in ("red", "green", "blue")])
         # The standard asks for 16 bits; some writers store 8.
         colors = scale_colors(stored.astype(np.uint8) if stored.size and stored.max() < 256 else stored)
-    labels = np.asarray(file["classification"]).astype(np.int64) if "classification" in names else None
-    return Cloud(np.column_stack([file.x, file.y, file.z]).astype(np.float64), colors=colors, labels=labels)
+    fields = {name.lower(): np.asarray(file[name]) for name in sorted(names - COORDINATES)}
+    fields = {
+        name: values for name, values in fields.items() if values.ndim == 1 and values.dtype.kind in "fiub"
+    }
+    labels = fields["classification"].astype(np.int64) if "classification" in fields else None
+    points = np.column_stack([file.x, file.y, file.z]).astype(np.float64)
+    return Cloud(points, colors=colors, labels=labels, fields=fields)
 
 
 FORMATS.add("las", Format((".las",), read, lambda head, size: head.startswith(b"LASF")))

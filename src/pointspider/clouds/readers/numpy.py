@@ -1,11 +1,12 @@
 """NumPy files, .npy and .npz.
 
-    (N, 3 or more)        a cloud: the first three columns are x, y, z; for others see
-    `fields.cloud_from_columns` (n, N, 3 or more)     n clouds
+    (N, 3 or more)        a cloud: the first three columns are x, y, z;
+                          for others see `fields.cloud_from_columns`
+    (n, N, 3 or more)     n clouds
     (N,), structured      a cloud: fields x, y, z in any case; red, green, blue; nx, ny, nz; label
 
 An archive, .npz, has one such array, or one named points, xyz, pcd, pc, data, pos or arr_0. Arrays named
-colors, labels and normals belong to it.
+colors, labels and normals belong to it; others with a number per point are fields.
 """
 
 import zipfile
@@ -45,9 +46,11 @@ def read_archive(path: Path, row: int | None) -> Cloud:
         raise InputError(f"has no array '{POINTS[0]}', but {', '.join(arrays)}.")
     points = arrays.pop(name) if name else arrays.popitem()[1]
     cloud = cloud_from_array(points if row is None else points[row])
-    if row is not None or not arrays.keys() & {"colors", "labels", "normals"}:
-        return cloud
-    colors, labels, normals = (arrays.get(name) for name in ("colors", "labels", "normals"))
+    if row is not None:
+        arrays = {key: array[row] for key, array in arrays.items() if array.shape[:2] == points.shape[:2]}
+    colors, labels, normals = (arrays.pop(key, None) for key in ("colors", "labels", "normals"))
+    numbers = {key: array for key, array in arrays.items() if array.shape in ((len(cloud),), (len(cloud), 1))}
+    fields = {key: array.ravel() for key, array in numbers.items() if array.dtype.kind in "fiub"}
     for key, values in (("colors", colors), ("labels", labels), ("normals", normals)):
         if values is not None and len(values) != len(cloud):
             raise InputError(f"has {len(values)} {key} for {len(cloud)} points.")
@@ -56,6 +59,7 @@ def read_archive(path: Path, row: int | None) -> Cloud:
         colors=cloud.colors if colors is None else scale_colors(colors[:, :3]),
         labels=cloud.labels if labels is None else labels.ravel().astype(np.int64),
         normals=cloud.normals if normals is None else normals.astype(np.float64),
+        fields={**cloud.fields, **fields},
     )
 
 

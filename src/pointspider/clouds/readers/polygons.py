@@ -1,5 +1,7 @@
 """From polygons of a file to a mesh of triangles."""
 
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Int, Num
 
@@ -48,8 +50,4 @@ def with_faces(cloud: Cloud, faces: Num[np.ndarray, "F 3"]) -> Cloud:
         )
     used, index = np.unique(faces, return_inverse=True)
     points = cloud.points[used].astype(np.float64)
-    return Cloud(
-        points,
-        Mesh(points, index.reshape(-1, 3)),
-        *(None if values is None else values[used] for values in (cloud.colors, cloud.labels, cloud.normals)),
-    )
+    return replace(cloud.take(used), points=points, mesh=Mesh(points, index.reshape(-1, 3)))

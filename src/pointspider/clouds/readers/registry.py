@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from pointspider.clouds.cloud import Cloud
 from pointspider.core.errors import InputError
+from pointspider.core.extras import missing
 from pointspider.core.registry import Registry
 
 T = TypeVar("T")
@@ -119,6 +120,8 @@ def _guard(path: Path, name: str, read: Callable[[], T]) -> T:
         return read()
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path}: {missing(error.name or '')}") from error
     except Exception as error:
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(f"{path}: cannot be read as {name} ({reason}); is it complete?") from error
