@@ -1,11 +1,16 @@
 """Layers shared by the point encoders."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from pointspider.encoders.points.sampling import gather_points
+
+#: Points whose activations of up to 1024 channels fit into the cache of a CPU core.
+CACHED_POINTS = 1024
 
 
 class PointwiseLinear(nn.Conv1d):
@@ -56,16 +61,46 @@ def scale_and_shift(norm: nn.Module) -> tuple[Float[Tensor, " C"], Float[Tensor,
     return scale, norm.get_parameter("bias") - norm.get_buffer("running_mean") * scale
 
 
+def fold(
+    linear: nn.Module, norm: nn.Module
+) -> tuple[Float[Tensor, "outputs inputs"], Float[Tensor, " outputs"]]:
+    """Return the weight and the bias of norm(linear(x)) in eval mode."""
+    scale, shift = scale_and_shift(norm)
+    bias = dict(linear.named_parameters()).get("bias")
+    return weight_of(linear) * scale[:, None], shift if bias is None else torch.addcmul(shift, bias, scale)
+
+
 def norm_linear(
     x: Float[Tensor, "*points inputs"], linear: nn.Module, norm: nn.Module
 ) -> Float[Tensor, "*points outputs"]:
     """Return norm(linear(x)); in eval mode one matrix product."""
-    if norm.training:
-        return normalize(linear(x), norm)
-    scale, shift = scale_and_shift(norm)
-    bias = dict(linear.named_parameters()).get("bias")
-    shift = shift if bias is None else torch.addcmul(shift, bias, scale)
-    return F.linear(x, weight_of(linear) * scale[:, None], shift)
+    return normalize(linear(x), norm) if norm.training else F.linear(x, *fold(linear, norm))
+
+
+def max_over_network(
+    x: Float[Tensor, "B N inputs"], layers: Sequence[tuple[nn.Module, nn.Module]]
+) -> Float[Tensor, "B outputs"]:
+    """Apply a network to every point, then take the maximum over the points of each cloud.
+
+    Args:
+        x: the clouds.
+        layers: a linear layer and its batch normalisation each. All but the last are followed by ReLU.
+    """
+    (*hidden, last), clouds = layers, len(x)
+    if last[1].training:
+        for linear, norm in hidden:
+            x = F.relu(norm_linear(x, linear, norm))
+        return max_over_points(norm_linear(x, *last).flatten(0, 1), clouds)
+    folded = [fold(linear, norm) for linear, norm in hidden]
+    weight, bias = fold(*last)
+    # On a CPU few clouds at a time, whose activations stay in its cache
+    chunk = max(1, CACHED_POINTS // x.shape[1]) if x.device.type == "cpu" else clouds
+    maxima = []
+    for points in x.split(chunk):
+        for layer in folded:
+            points = F.relu_(F.linear(points, *layer))
+        maxima.append(max_over_neighbours(F.linear(points, weight)))
+    return torch.cat(maxima) + bias  # after the maximum, which the bias does not move
 
 
 def norm_edges(

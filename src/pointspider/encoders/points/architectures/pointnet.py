@@ -9,7 +9,7 @@
       fc1, fc2, fc3    512, 256, classes
 
 Parameters have the names and shapes of the benchmark's released checkpoint (github.com/jiachens/ModelNet40-C,
-cor_exp/dgcnn_pointnet_run_1). B: clouds, N: points per cloud, P = B * N, C: channels.
+cor_exp/dgcnn_pointnet_run_1). B: clouds, N: points per cloud, C: channels.
 """
 
 import torch
@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pointspider.encoders.points.layers import PointwiseLinear, max_over_points
+from pointspider.encoders.points.layers import PointwiseLinear, max_over_network, norm_linear
 from pointspider.encoders.points.module import PointClassifier
 from pointspider.encoders.points.registry import register_point_encoder
 
@@ -37,14 +37,12 @@ class TNet(nn.Module):
         nn.init.zeros_(self.fc3.weight)
         nn.init.zeros_(self.fc3.bias)
 
-    def forward(self, x: Float[Tensor, "P width"], clouds: int) -> Float[Tensor, "B width width"]:
-        x = F.relu(self.bn1(self.conv1(x)))  # (P, 64)
-        x = F.relu(self.bn2(self.conv2(x)))  # (P, 128)
-        x = self.bn3(self.conv3(x))  # (P, 1024)
-        x = F.relu(max_over_points(x, clouds))  # (B, 1024); ReLU is monotone, so it can follow the maximum
+    def forward(self, x: Float[Tensor, "B N width"]) -> Float[Tensor, "B width width"]:
+        layers = [(self.conv1, self.bn1), (self.conv2, self.bn2), (self.conv3, self.bn3)]
+        x = F.relu(max_over_network(x, layers))  # (B, 1024); ReLU is monotone, so it can follow the maximum
         x = F.relu(self.bn4(self.fc1(x)))  # (B, 512)
         x = F.relu(self.bn5(self.fc2(x)))  # (B, 256)
-        x = self.fc3(x).view(clouds, self.width, self.width)
+        x = self.fc3(x).view(-1, self.width, self.width)
         return x + torch.eye(self.width, device=x.device)
 
 
@@ -62,15 +60,11 @@ class Features(nn.Module):
     def forward(
         self, points: Float[Tensor, "B N 3"]
     ) -> tuple[Float[Tensor, "B width"], Float[Tensor, "B 64 64"]]:
-        clouds = len(points)
-        x = points.reshape(-1, 3)  # (P, 3)
-        x = torch.bmm(points, self.stn(x, clouds)).view(-1, 3)  # (P, 3)
-        x = F.relu(self.bn1(self.conv1(x)))  # (P, 64)
-        transform = self.fstn(x, clouds)  # (B, 64, 64)
-        x = torch.bmm(x.view(clouds, -1, 64), transform).view(-1, 64)  # (P, 64)
-        x = F.relu(self.bn2(self.conv2(x)))  # (P, 128)
-        x = self.bn3(self.conv3(x))  # (P, 1024)
-        return max_over_points(x, clouds), transform
+        x = torch.bmm(points, self.stn(points))  # (B, N, 3)
+        x = F.relu(norm_linear(x, self.conv1, self.bn1))  # (B, N, 64)
+        transform = self.fstn(x)  # (B, 64, 64)
+        x = torch.bmm(x, transform)  # (B, N, 64)
+        return max_over_network(x, [(self.conv2, self.bn2), (self.conv3, self.bn3)]), transform
 
 
 def distance_from_orthogonality(matrices: Float[Tensor, "B C C"]) -> Float[Tensor, ""]:

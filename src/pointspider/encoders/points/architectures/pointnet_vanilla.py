@@ -5,14 +5,14 @@
       max over points  the embedding (B, 1024), after ReLU, so it has no negative values
       linear1, 2, 3    512, 256, classes
 
-Parameters have the names and shapes of learning3d's classifiers. B: clouds, N: points per cloud, P = B * N.
+Parameters have the names and shapes of learning3d's classifiers. B: clouds, N: points per cloud.
 """
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from pointspider.encoders.points.layers import PointwiseLinear, max_over_points
+from pointspider.encoders.points.layers import PointwiseLinear, max_over_network
 from pointspider.encoders.points.module import PointClassifier
 from pointspider.encoders.points.registry import register_point_encoder
 
@@ -29,13 +29,14 @@ class Features(nn.Module):
         self.conv5, self.bn5 = PointwiseLinear(128, width), nn.BatchNorm1d(width)
 
     def forward(self, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B width"]:
-        x = points.reshape(-1, 3)  # (P, 3)
-        x = F.relu(self.bn1(self.conv1(x)))  # (P, 64)
-        x = F.relu(self.bn2(self.conv2(x)))  # (P, 64)
-        x = F.relu(self.bn3(self.conv3(x)))  # (P, 64)
-        x = F.relu(self.bn4(self.conv4(x)))  # (P, 128)
-        x = self.bn5(self.conv5(x))  # (P, 1024)
-        return F.relu(max_over_points(x, len(points)))  # ReLU is monotone, so it can follow the maximum
+        layers = [
+            (self.conv1, self.bn1),
+            (self.conv2, self.bn2),
+            (self.conv3, self.bn3),
+            (self.conv4, self.bn4),
+            (self.conv5, self.bn5),
+        ]
+        return F.relu(max_over_network(points, layers))  # ReLU is monotone, so it can follow the maximum
 
 
 @register_point_encoder("pointnet_vanilla")
