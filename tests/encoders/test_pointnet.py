@@ -103,9 +103,17 @@ def test_feature_ignores_order_and_repetition_of_points(name, clouds):
     assert embed_clouds(model, clouds[:, :1]).shape == (3, 1024)
 
 
+@pytest.mark.parametrize("name", ["pointnet", "pointnet_vanilla"])
+def test_chunks_of_clouds_give_the_embeddings_of_all_at_once(clouds, name, monkeypatch):
+    model = random_model(name)
+    expected = embed_clouds(model, clouds)
+    monkeypatch.setattr("pointspider.encoders.points.layers.CACHED_POINTS", 2 * clouds.shape[1])
+    np.testing.assert_allclose(embed_clouds(model, clouds), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("width", [3, 64])
 def test_untrained_t_net_is_the_identity(width):
-    matrices = TNet(width).eval()(torch.randn(20, width), clouds=2)
+    matrices = TNet(width).eval()(torch.randn(2, 10, width))
     torch.testing.assert_close(matrices, torch.eye(width).expand(2, -1, -1))
 
 

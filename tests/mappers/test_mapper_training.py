@@ -13,7 +13,14 @@ from pointspider.core.errors import InputError
 from pointspider.mappers.base import LABELS
 from pointspider.mappers.network import Mapper
 from pointspider.mappers.settings import MapperSettings
-from pointspider.mappers.training import _batches, _grown_from, _torch_generator, train_mapper
+from pointspider.mappers.training import (
+    Initial,
+    _batches,
+    _grown_from,
+    _torch_generator,
+    load_initial,
+    train_mapper,
+)
 from pointspider.training import loop
 
 WIDTHS = (8, 6)
@@ -28,11 +35,10 @@ def problem(train: int = 48, test: int = 16) -> tuple[np.ndarray, ...]:
     return x[:train], y[:train], x[train:], y[train:]
 
 
-def train(data=None, norm="none", seed=0, on_epoch=None, checkpoint=None, **settings):
+def train(data=None, norm="none", seed=0, on_epoch=None, checkpoint=None, init=None, **settings):
     settings = MapperSettings(**{"epochs": 3, **settings})
-    return train_mapper(
-        *(data or problem()), norm, settings, seed, on_epoch=on_epoch, device="cpu", checkpoint=checkpoint
-    )
+    files = {"checkpoint": checkpoint, "init": init}
+    return train_mapper(*(data or problem()), norm, settings, seed, on_epoch=on_epoch, device="cpu", **files)
 
 
 @pytest.fixture(autouse=True)
@@ -142,6 +148,49 @@ def test_a_full_batch_is_everything_at_once(size):
     ((batch, target),) = _batches(x, x, size, torch.Generator())
     assert batch is x
     assert target is x
+
+
+@pytest.mark.parametrize("norm", LABELS)
+def test_training_starts_from_an_initial_mapper(tmp_path, norm):
+    first = train(norm=norm)
+    path = tmp_path / f"{norm}.safetensors"
+    first.last.save(path)
+    init = load_initial(f"{tmp_path}/{{norm}}.safetensors", norm)
+    before = {name: value.clone() for name, value in init.mapper.state_dict().items()}
+    result, again = (train(norm=norm, seed=5, init=init, batch_size=16) for _ in range(2))
+    x, y, *_ = problem()
+    assert train(norm=norm, init=init, epochs=1).train_loss[0] == pytest.approx(
+        np.abs(first.last.predict(x) - y).mean(), rel=1e-5
+    )
+    assert (result.init, result.summary()["init"], first.init) == (str(path), str(path), None)
+    assert all((value == before[name]).all() for name, value in init.mapper.state_dict().items())
+    for value, same in zip(result.last.state_dict().values(), again.last.state_dict().values(), strict=True):
+        assert (value == same).all()
+
+
+def test_an_initial_mapper_without_the_norm_in_its_path_is_for_its_norm_only(tmp_path):
+    path = str(tmp_path / "mapper.safetensors")
+    train(norm="layer").last.save(path)
+    assert load_initial(path, "layer").name == path
+    assert load_initial(path, "none") is None
+    with pytest.raises(InputError, match=r"mapper_layer.safetensors: not a complete predictor"):
+        load_initial(str(tmp_path / "mapper_{norm}.safetensors"), "layer")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "difference"),
+    [
+        ((9, 6, "layer"), "its input width is 9, not 8"),
+        ((8, 5, "layer"), "its output width is 5, not 6"),
+        ((8, 6, "none"), "its norm is none, not layer"),
+        ((8, 6, "layer", 4), "its base width is 4, not 8"),
+        ((8, 6, "layer", 8, 3), "its response size is 3, not 1"),
+    ],
+)
+def test_an_initial_mapper_of_another_architecture_is_refused(architecture, difference):
+    init = Initial("other.safetensors", Mapper(*architecture))
+    with pytest.raises(InputError, match=f"mapper.init: other.safetensors does not fit .*: {difference}"):
+        train(norm="layer", init=init)
 
 
 def test_train_loss_weights_an_unequal_last_batch():
@@ -316,6 +365,7 @@ def test_summary_is_plain():
         "epochs": 3,
         "batch_size": 20,
         "base_width": 4,
+        "init": None,
         "precision": result.precision,
         "l1_train": result.train_loss[-1],
         "l1_last": result.test_loss[-1],

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pointspider.core.errors import InputError
+from pointspider.mappers.network import Mapper
 from pointspider.study.config import Params, load, resolve
 from pointspider.study.config.reference import generate, parameters
 from pointspider.study.remote import read_remotes
@@ -236,3 +237,19 @@ def test_a_path_that_does_not_exist_and_is_not_fetched_is_an_error(paper, remote
         resolved(paper, remotes=remotes)
     (tmp_path / value).mkdir(parents=True)
     resolved(paper, remotes=remotes)
+
+
+def test_a_mapper_to_start_from_exists_and_has_the_norm(params, tmp_path):
+    path = str(tmp_path / "{norm}.safetensors")
+    params["mapper"]["init"] = path
+    with pytest.raises(InputError, match=r"mapper.init: '.*none.safetensors' does not exist"):
+        resolved(params, remotes={})
+    for norm in ("none", "layer", "response"):
+        Mapper(4, 3, norm).save(path.replace("{norm}", norm))
+    assert resolved(params, remotes={}).mapper.init == path
+    params["mapper"]["init"] = path.replace("{norm}", "response")
+    with pytest.raises(InputError, match="is a mapper with norm 'response', but norm 'layer' should"):
+        resolved(params, remotes={})
+    Path(params["mapper"]["init"]).write_bytes(b"no mapper")
+    with pytest.raises(InputError, match=r"mapper.init: .*not a complete predictor"):
+        resolved(params, remotes={})

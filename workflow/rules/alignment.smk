@@ -96,6 +96,7 @@ rule tabulate_alignment:
             "image_weights": CLIPS[IMAGE_MODEL].weights,
             "point_encoder": PARAMS.encoders.points.name,
             "point_weights": PARAMS.encoders.points.checkpoint,
+            "mapper_init": PARAMS.mapper.init,
         },
         code=code("tabulate_alignment"),
     message:

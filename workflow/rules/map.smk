@@ -15,6 +15,9 @@ rule train_mapper:
         manifest=MANIFESTS["alignment"],
         points=POINT_EMBEDDINGS,
         images=expand(IMAGE_EMBEDDINGS, clip=PARAMS.alignment.image_embedding.model),
+        init=lambda wildcards: (
+            PARAMS.mapper.init.replace("{norm}", wildcards.norm) if PARAMS.mapper.init else []
+        ),
     output:
         last=[
             f"{RESULTS}/mappers/{{split}}/{{norm}}/seed_{seed}_last.safetensors"
@@ -41,7 +44,8 @@ rule train_mapper:
         layer=PARAMS.alignment.image_embedding.layer,
         column=lambda wildcards: SPLITS[wildcards.split],
         checkpoints=f"{RESULTS}/checkpoints/{{split}}/{{norm}}",
-        settings=PARAMS.mapper.model_dump(exclude={"norm", "seeds"}),
+        init=PARAMS.mapper.init,
+        settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
         seeds=PARAMS.mapper.seeds,
         code=code("train_mapper"),
     message:
@@ -76,7 +80,7 @@ rule fit_predictors:
             "folds": PARAMS.baselines.folds,
             "fold_seed": PARAMS.seeds.split,
         },
-        settings=PARAMS.mapper.model_dump(exclude={"norm", "seeds"}),
+        settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
         seeds=PARAMS.mapper.seeds,
         code=code("fit_predictors"),
     message:

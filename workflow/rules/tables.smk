@@ -51,6 +51,7 @@ rule select_mapper:
         "../../envs/report.yaml"
     params:
         norm=PARAMS.mapper.norm,
+        init=PARAMS.mapper.init,
         prompts=PARAMS.zero_shot.class_names,
         code=code("select_mapper"),
     message:

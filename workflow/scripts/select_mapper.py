@@ -11,4 +11,6 @@ params = snakemake.params
 
 with job(snakemake.log[0]):
     tables = {Path(path).stem: read_table(path) for path in snakemake.input.tables}
-    write_json(snakemake.output[0], selected_metrics(tables, params.norm, params.prompts))
+    init = params.init.replace("{norm}", params.norm) if params.init else None
+    metrics = selected_metrics(tables, params.norm, params.prompts) | {"mapper_init": init}
+    write_json(snakemake.output[0], metrics)

@@ -7,7 +7,7 @@ from dvclive import Live
 
 from pointspider.core.files import read_csv, remove_empty_folders, write_json
 from pointspider.mappers.settings import MapperSettings
-from pointspider.mappers.training import train_mapper
+from pointspider.mappers.training import load_initial, train_mapper
 from pointspider.study.embeddings import read_split
 from pointspider.study.job import job
 
@@ -17,6 +17,8 @@ settings = MapperSettings(**params.settings)
 with job(snakemake.log[0]):
     manifest = read_csv(inputs.manifest, ["cloud_id", params.column])
     embeddings = read_split(manifest, inputs.points, inputs.images, params.layer, params.column)
+    norm = snakemake.wildcards.norm
+    init = load_initial(params.init, norm) if params.init else None
     runs = []
     for index, seed in enumerate(params.seeds):
         with Live(str(Path(output.curves) / f"seed_{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
@@ -28,7 +30,7 @@ with job(snakemake.log[0]):
 
             checkpoint = Path(params.checkpoints) / f"seed_{seed}.safetensors"
             result = train_mapper(
-                *embeddings, snakemake.wildcards.norm, settings, seed, on_epoch=log, checkpoint=checkpoint
+                *embeddings, norm, settings, seed, on_epoch=log, checkpoint=checkpoint, init=init
             )
         result.last.save(output.last[index])
         result.best.save(output.best[index])

@@ -11,7 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,7 @@ from torch.nn.functional import l1_loss
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 from pointspider.mappers.base import LABELS
-from pointspider.mappers.network import HIDDEN, Mapper
+from pointspider.mappers.network import HIDDEN, Architecture, Mapper, load_mapper
 from pointspider.mappers.settings import MapperSettings
 from pointspider.training.checkpoint import Checkpoint, fingerprint
 from pointspider.training.device import pick_device, pick_precision
@@ -34,11 +34,63 @@ DIVERGED = 10
 
 
 @dataclass(frozen=True)
+class Initial:
+    """A trained mapper that another training starts from.
+
+    Attributes:
+        name: of its file, for messages and for the record of the training.
+        mapper: on the CPU.
+    """
+
+    name: str
+    mapper: Mapper
+
+    def check(self, wanted: Architecture) -> None:
+        """Check that its weights fit the mapper to train.
+
+        Raises:
+            InputError: the architecture differs; names every difference.
+        """
+        differences = [
+            f"its {name.replace('_', ' ')} is {found}, not {expected}"
+            for (name, found), expected in zip(
+                asdict(self.mapper.architecture).items(), asdict(wanted).values(), strict=True
+            )
+            if found != expected
+        ]
+        if differences:
+            raise InputError(
+                f"mapper.init: {self.name} does not fit the mapper to train: {', '.join(differences)}. "
+                "Change the parameters of the mapper, embed with the encoders that it was trained with, or "
+                "set mapper.init to null."
+            )
+
+
+def load_initial(path: str, norm: str) -> Initial | None:
+    """Load the mapper from which one of `norm` starts.
+
+    Args:
+        path: file of a mapper. "{norm}" in it stands for none, layer or response.
+        norm: of the mapper to train.
+
+    Returns:
+        None if the path does not contain "{norm}" and the file's mapper has another norm.
+
+    Raises:
+        InputError: the file is missing, damaged or not a mapper.
+    """
+    name = path.replace("{norm}", norm)
+    mapper = load_mapper(name)
+    return None if name == path and mapper.architecture.norm != norm else Initial(name, mapper)
+
+
+@dataclass(frozen=True)
 class TrainingResult:
     """A trained mapper.
 
     Attributes:
         norm, settings, seed: of the training.
+        init: name of the mapper that the training started from; None: random weights.
         precision: fp32 or bf16.
         last: the mapper after the last epoch, on the CPU; may hold NaN if it diverged.
         best: the mapper after `best_epoch`, on the CPU; untrained if no epoch was finite.
@@ -52,6 +104,7 @@ class TrainingResult:
     norm: str
     settings: MapperSettings
     seed: int
+    init: str | None
     precision: str
     last: Mapper
     best: Mapper
@@ -74,6 +127,7 @@ class TrainingResult:
             "epochs": self.settings.epochs,
             "batch_size": self.settings.batch_size,
             "base_width": self.last.architecture.base_width,
+            "init": self.init,
             "precision": self.precision,
             "l1_train": float(self.train_loss[-1]) if finished else None,
             "l1_last": float(self.test_loss[-1]) if finished else None,
@@ -95,6 +149,7 @@ def train_mapper(
     on_epoch: OnEpoch | None = None,
     device: str = "auto",
     checkpoint: Path | None = None,
+    init: Initial | None = None,
 ) -> TrainingResult:
     """Train one mapper.
 
@@ -109,10 +164,11 @@ def train_mapper(
         on_epoch: see `pointspider.training.loop.OnEpoch`; the metrics are train_l1 and test_l1.
         device: see `pointspider.training.device.pick_device`.
         checkpoint: file to resume from, see `pointspider.training.checkpoint`.
+        init: the mapper to start from, for fine-tuning. The state of Adam is new. None: random weights.
 
     Raises:
         InputError: the embeddings do not fit each other, are empty, or hold NaN or inf; the checkpoint is
-            damaged.
+            damaged; `init` has another architecture.
     """
     _check(x_train, y_train, x_test, y_test)
     target = pick_device(device)
@@ -120,12 +176,17 @@ def train_mapper(
     precision = "bf16" if dtype == torch.bfloat16 else "fp32"
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     made_of = {"norm": norm, "seed": seed, "hidden": list(hidden), **settings.model_dump()}
-    identity = fingerprint({**made_of, "precision": precision}, arrays, target)
+    weights = {} if init is None else {name: w.numpy() for name, w in init.mapper.state_dict().items()}
+    identity = fingerprint({**made_of, "precision": precision}, {**arrays, **weights}, target)
     x, y, x_held_out, y_held_out = (
         torch.as_tensor(values, dtype=torch.float32, device=target) for values in arrays.values()
     )
     mapper = Mapper(x.shape[1], y.shape[1], norm, settings.base_width, settings.response_size, hidden)
-    mapper.initialise(_torch_generator(seed, "weights"))
+    if init is None:
+        mapper.initialise(_torch_generator(seed, "weights"))
+    else:
+        init.check(mapper.architecture)
+        mapper.load_state_dict(init.mapper.state_dict())
     mapper.to(target)
     best = copy.deepcopy(mapper)
     optimizer = torch.optim.Adam(mapper.parameters(), lr=settings.learning_rate, fused=True)
@@ -171,6 +232,7 @@ def train_mapper(
         norm=norm,
         settings=settings,
         seed=seed,
+        init=init.name if init else None,
         precision=precision,
         last=mapper.cpu().eval(),
         best=best.cpu().eval(),

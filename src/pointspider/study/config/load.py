@@ -246,6 +246,10 @@ def _locate(config: _Config, params: Params, remotes: Mapping[str, Remote]) -> P
     ]
     for name, clip in params.encoders.images.items():
         values.append((("encoders", "images", name, "weights"), clip.weights, {"train"} | models))
+    if template := params.mapper.init:
+        norms = ("none", "layer", "response") if "{norm}" in template else (params.mapper.norm,)
+        for norm in norms:
+            _check_init(config, params, template.replace("{norm}", norm), norm)
     for key, value, known in values:
         if value is None or value in known:
             continue
@@ -259,6 +263,22 @@ def _locate(config: _Config, params: Params, remotes: Mapping[str, Remote]) -> P
             )
         params = _replace(params, key, path)
     return params
+
+
+def _check_init(config: _Config, params: Params, path: str, norm: str) -> None:
+    """Check that a file of `mapper.init` exists and has the norm of the mapper that starts from it."""
+    from pointspider.mappers.files import read_metadata
+
+    key = "mapper", "init"
+    if not Path(path).is_file():
+        raise config.error(key, f"'{path}' does not exist; correct it, or set it to null.", params.preset)
+    try:
+        found = read_metadata(path).get("architecture", {}).get("norm")
+    except InputError as error:
+        raise config.error(key, str(error), params.preset) from error
+    if found != norm:
+        kind = f"a mapper with norm '{found}'" if found else "not a network"
+        raise config.error(key, f"'{path}' is {kind}, but norm '{norm}' should start from it.", params.preset)
 
 
 def _replace(node: Any, path: Key, value: Any) -> Any:

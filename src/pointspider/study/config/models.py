@@ -365,6 +365,9 @@ class Mapper(Section):
 
     norm: Literal["none", "layer", "response"]
     """the selected mapper: BASE, LNORM or RNORM; Table III trains all three"""
+    init: str | None
+    """file of a mapper to fine-tune; `{norm}` in it stands for none, layer or response; without, only the \
+    mapper with `mapper.norm` starts from it; null: random weights"""
     learning_rate: Rate
     """learning rate of Adam"""
     response_size: Count
