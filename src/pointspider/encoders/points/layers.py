@@ -96,7 +96,7 @@ def max_over_network(
     # On a CPU few clouds at a time, whose activations stay in its cache
     chunk = max(1, CACHED_POINTS // x.shape[1]) if x.device.type == "cpu" else clouds
     maxima = []
-    for points in x.split(chunk):
+    for points in torch.split(x, chunk):
         for layer in folded:
             points = F.relu_(F.linear(points, *layer))
         maxima.append(max_over_neighbours(F.linear(points, weight)))
