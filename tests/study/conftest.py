@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from pointspider.study.evaluate.alignment import FACTS
+from pointspider.study.evaluate.search import Path, duplicate_records, search_records
 from pointspider.study.evaluate.zero_shot import compare_models, corruption_records, zero_shot_records
 from pointspider.study.tables.alignment import (
     alignment_measures,
@@ -17,6 +18,7 @@ from pointspider.study.tables.alignment import (
     predictor_facts,
     split_sizes,
 )
+from pointspider.study.tables.search import search_differences, search_measures, search_table
 from pointspider.study.tables.speed import speed_measures, speed_table
 from pointspider.study.tables.zero_shot import zero_shot_measures, zero_shot_table
 
@@ -236,3 +238,45 @@ def alignment_tables(alignment_records):
         }
 
     return build
+
+
+# ---------------------------------------------------------------------------------------------------- Table V
+
+
+@pytest.fixture
+def searched():
+    """Test clouds, 8 objects of 4 classes at 3 levels, and embeddings by three paths.
+
+    A render is a direction of the object with noise that grows with severity; point features have more
+    noise; `ridge` predicts the renders exactly, and `constant` ignores the cloud.
+    """
+    rng = np.random.default_rng(0)
+    manifest = pd.DataFrame(
+        [
+            (f"class_{k // 2}/{name}_{severity}/{k:04d}", f"class_{k // 2}", f"{k:04d}", name, severity)
+            for k in range(8)
+            for name, severity in (("original", 0), ("shear", 1), ("uniform", 5))
+        ],
+        columns=["cloud_id", "class", "object", "corruption", "severity"],
+    )  # fmt: skip
+    classes, objects = rng.normal(size=(4, 16)), rng.normal(size=(8, 16))
+    own = np.arange(len(manifest)) // 3
+    clean = classes[own // 2] + 0.5 * objects[own]
+    noise = rng.normal(size=clean.shape) * manifest["severity"].to_numpy()[:, None]
+    renders, points = clean + 0.1 * noise, clean + 0.3 * noise
+    paths = {Path("renders", "tiny"): renders, Path("points", "pointnet"): points}
+    paths |= {Path("mapped", "ridge"): renders.copy(), Path("mapped", "constant"): np.ones((24, 3))}
+    return manifest, paths
+
+
+@pytest.fixture
+def search_tables(searched):
+    """The tables of Table V of `searched`, by the stems of their files."""
+    records, (duplicates, curves) = search_records(*searched), duplicate_records(*searched)
+    measures = search_measures(records, duplicates)
+    return {
+        "table5": search_table(measures),
+        "search": measures,
+        "search_differences": search_differences(records),
+        "duplicates": curves,
+    }

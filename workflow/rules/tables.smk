@@ -1,6 +1,6 @@
-# Table II, the summary of Tables II and III, and the metrics of the selected mapper.
+# Table II, the summary of Tables II, III and V, and the metrics of the selected mapper.
 #
-# INPUTS    manifests/, embeddings/; the outputs of alignment.smk
+# INPUTS    manifests/, embeddings/; the outputs of alignment.smk and search.smk
 # OUTPUTS   tables/table2.{csv,json}, tables/{zero_shot,model_pairs,zero_shot_corruptions}.csv, tables/summary.md
 #           plots/{zero_shot,corruptions}.svg
 #           metrics.json                                 for `dvc metrics` and `dvc exp show`
@@ -66,10 +66,12 @@ rule summarise:
             rules.tabulate_zero_shot.output.measures,
             rules.tabulate_zero_shot.output.pairs,
             rules.tabulate_alignment.output.tables,
+            rules.tabulate_search.output.tables,
         ],
         provenance=[
             rules.tabulate_zero_shot.output.provenance,
             rules.tabulate_alignment.output.provenance,
+            rules.tabulate_search.output.provenance,
         ],
         linked=[rules.draw_renders.output, rules.draw_clouds.output],
     output:
@@ -94,4 +96,5 @@ rule select:
 rule tables:
     input:
         rules.tabulate_speed.output,
+        rules.tabulate_search_speed.output,
         rules.summarise.output,

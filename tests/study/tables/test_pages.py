@@ -17,7 +17,7 @@ L1 = {"BASE": [np.nan, np.nan], "LNORM": [0.25, 0.4], "RNORM": [0.6, np.nan]}
 
 
 @pytest.fixture
-def study(zero_shot_tables, alignment_tables):
+def study(zero_shot_tables, alignment_tables, search_tables):
     """`study(preset, l1)`: the tables of the summary by name, and their provenance."""
 
     def build(preset: str = "embedded", l1: dict[str, list[float]] = L1) -> tuple[dict, dict]:
@@ -25,11 +25,19 @@ def study(zero_shot_tables, alignment_tables):
         tables = {
             name: table for name, table in alignment_tables(l1, preset).items() if name != "records"
         } | {"zero_shot": zero_shot.measures, "model_pairs": zero_shot.pairs}
+        tables |= {name: search_tables[name] for name in ("table5", "search", "search_differences")}
         made3 = {
             "preset": preset, "data": "procedural", "image_model": "tiny", "layer": "pooled",
             "image_weights": "train", "point_encoder": "pointnet", "point_weights": "train",
         }  # fmt: skip
-        return tables, {"table2": zero_shot.made, "table3": made3}
+        made5 = {
+            "fit": "ridge",
+            "seed": 0,
+            "image_model": "tiny",
+            "layer": "pooled",
+            "point_encoder": "pointnet",
+        }
+        return tables, {"table2": zero_shot.made, "table3": made3, "table5": made5}
 
     return build
 
@@ -49,6 +57,7 @@ def test_the_summary_opens_with_its_findings(study):
     assert "1 of 1 pairs of CLIPs differ significantly on the test clouds, 1 on one draw of 40" in said
     assert "against the training median: LNORM better; BASE diverged; RNORM worse." in said
     assert "against ridge (+60.0% skill): LNORM, RNORM worse." in said
+    assert "Table V, search by mapped clouds (ridge) against renders, mAP: by class " in said
     assert "Table I, rendering speed, depends on the machine: [speed/table1.md](" in said
     whole = {"BASE": [0.3], "LNORM": [0.3], "RNORM": [0.3]}
     assert len(findings(summary_page(*study("paper", whole)))) <= 10
@@ -66,6 +75,8 @@ def test_the_sentences_follow_from_the_verdicts(study):
         "- RNORM is worse than median with its one seed: skill -20.0%, L1 0.600 against 0.500. Excluded: 1 ",
         "- On held-out classes, LNORM is better than median",
         "Chosen by the fits: ridge (λ 0.1).",
+        "- By object, mapped clouds (ridge) are found no better or worse than renders: mAP",
+        "- By object, against renders: ",
         "the clean clouds of the test objects, 40, or 40 if classes are held out",
     ):
         assert sentence in page
@@ -92,7 +103,7 @@ def test_the_tables_of_the_pages_are_rectangular(study, speed_tables):
     speed = speed_tables("paper", samples=256)
     pages = [summary_page(*study("paper")), speed_page(speed.table, speed.measures, speed.made)]
     blocks = [block.splitlines() for page in pages for block in page.split("\n\n") if block.startswith("|")]
-    assert [len(lines) for lines in blocks] == [2 + 4, 2 + 4, 2 + 10, 2 + 24, 2 + 3]
+    assert [len(lines) for lines in blocks] == [2 + 4, 2 + 4, 2 + 10, 2 + 24, 2 + 4, 2 + 12, 2 + 3]
     for lines in blocks:
         assert len({line.count("|") for line in lines}) == 1
 

@@ -1,7 +1,7 @@
 """The Markdown pages that present the tables, and the metrics of the selected mapper."""
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pointspider.mappers.base import LABELS
 from pointspider.study.evaluate.alignment import RECALLED
 from pointspider.study.evaluate.zero_shot import CLEAN, FIRST_DRAW, TEST
+from pointspider.study.tables.search import ALL, search_verdicts, seconds_verdict
 from pointspider.study.tables.speed import TASK
 from pointspider.study.tables.verdicts import (
     Alignment,
@@ -65,6 +66,7 @@ def summary_page(tables: Tables, provenance: Mapping[str, Mapping[str, Any]]) ->
     first = accuracy(models[0], FIRST_DRAW, "top1")
     sizes = {"draw": first["n"], "test": row["n"], "clean": accuracy(models[0], CLEAN, "top1")["n"]}
     sizes["draws"] = zero_shot.loc[zero_shot["set"].str.startswith("draw_"), "set"].nunique()
+    search = search_verdicts(tables["search"], tables["search_differences"])
     return _render(
         "summary.md.j2",
         made=provenance["table2"],
@@ -85,6 +87,11 @@ def summary_page(tables: Tables, provenance: Mapping[str, Mapping[str, Any]]) ->
         best_value=best_value,
         best_epochs=best_epochs,
         ends=(min(RECALLED), max(RECALLED)),
+        made5=provenance["table5"],
+        table5=tables["table5"].to_dict("records"),
+        search_rows=_search_rows(tables["search"]),
+        search_verdicts=search,
+        search_groups=_groups(search, lambda v: (v.comparison, v.figures["other"])),
     )
 
 
@@ -109,11 +116,33 @@ def speed_page(table1: pd.DataFrame, measures: pd.DataFrame, provenance: Mapping
     )
 
 
+def search_speed_page(table: pd.DataFrame, provenance: Mapping[str, Any]) -> str:
+    """The page of the times of Table V, which vary from run to run.
+
+    Args:
+        table: the table `table5_seconds`.
+        provenance: preset, data, models, and the variant and device of the renders.
+    """
+    rows = table.astype({"severity": "object"}).where(table.notna(), None).to_dict("records")
+    return _render("table5_seconds.md.j2", made=provenance, rows=rows, v=seconds_verdict(table))
+
+
 #: Measures that the page of Table I shows, whether they were measured or not.
 SPEED_COLUMNS = (
     "first_points_per_second", "cpu_seconds", "psnr_db", "psnr_to_reference_db", "mean_abs_error",
     "times_paper",
 )  # fmt: skip
+
+
+def _search_rows(search: pd.DataFrame) -> list[dict[str, Any]]:
+    """A row per path and severity (None: all), with an estimate of each measure."""
+    rows: dict[tuple[str, str, int | None], dict[str, Any]] = {}
+    for row in search[search["corruption"] == ALL].to_dict("records"):
+        severity = None if pd.isna(row["severity"]) else int(row["severity"])
+        key = (row["path"], row["model"], severity)
+        own = rows.setdefault(key, dict(zip(("path", "model", "severity"), key, strict=True)))
+        own[row["measure"]] = Estimate(row["value"], row["low"], row["high"])
+    return list(rows.values())
 
 
 def alignment_of(tables: Tables) -> Alignment:
@@ -203,6 +232,14 @@ def _by_comparison(verdicts: Iterable[Verdict]) -> dict[str, list[Verdict]]:
     return groups
 
 
+def _groups(verdicts: Iterable[Verdict], key: Callable[[Verdict], Any]) -> list[tuple[Any, list[Verdict]]]:
+    """Verdicts with equal keys together, in the order in which the keys appear."""
+    groups: dict[Any, list[Verdict]] = {}
+    for verdict in verdicts:
+        groups.setdefault(key(verdict), []).append(verdict)
+    return list(groups.items())
+
+
 def _render(template: str, **values: object) -> str:
     environment = Environment(
         loader=PackageLoader("pointspider.study"), undefined=StrictUndefined,
@@ -213,6 +250,9 @@ def _render(template: str, **values: object) -> str:
         "interval": _interval,
         "brackets": _brackets,
         "deviation": _deviation,
+        "milliseconds": lambda row: _interval(
+            Estimate(*(1e3 * row[name] for name in ("seconds", "low", "high"))), ",.3g"
+        ),
         "groupby_comparison": _by_comparison,
         "text": lambda cell: "" if pd.isna(cell) else cell,
         "weights": lambda name: "trained by this workflow" if name == "train" else name,

@@ -39,6 +39,7 @@ SPLIT = _one_of("objects", "classes")
 KIND = _one_of("reference", "baseline", "mapper")
 EPOCH = _one_of("fit", "last", "best")
 METHOD, QUALITY = _one_of("reference", "ours"), _one_of("reference", "clip", nullable=True)
+PATH = {"path": _one_of("renders", "points", "mapped"), "model": NAME}
 SET = Column("string", pattern=r"draw_\d{4}|all_draws|test|clean")
 TOP = Column("string", pattern=r"top\d+")
 INTERVAL = {"low": NUMBER_OR_NONE, "high": NUMBER_OR_NONE}
@@ -98,6 +99,29 @@ SCHEMAS: dict[str, dict[str, Column]] = {
     "alignment_corruptions": {
         "split": SPLIT, "predictor": NAME, "measure": NAME, **LEVEL, "seeds": COUNT, "value": NUMBER,
         **INTERVAL,
+    },
+    "table5": {
+        **PATH, "class_map": NUMBER, "class_map_low": NUMBER_OR_NONE, "class_map_high": NUMBER_OR_NONE,
+        "class_r1": NUMBER, "object_map": NUMBER, "object_map_low": NUMBER_OR_NONE,
+        "object_map_high": NUMBER_OR_NONE, "object_r1": NUMBER, "duplicate_ap": NUMBER,
+        "duplicate_recall": NUMBER,
+    },
+    "search": {
+        **PATH, "measure": NAME, "corruption": NAME, "severity": COUNT_OR_NONE, "n": COUNT,
+        "value": NUMBER, **INTERVAL,
+    },
+    "search_differences": {
+        **PATH, "other": NAME, "other_model": NAME, "measure": NAME, "n": COUNT, "value": NUMBER,
+        **INTERVAL,
+    },
+    "duplicates": {**PATH, "severity": COUNT, "recall": NUMBER, "precision": NUMBER},
+    "search_seconds": {
+        "step": _one_of("image_embedding", "point_embedding", "prediction"), "severity": COUNT,
+        "cloud_id": NAME, "seconds": NUMBER, "cpu_seconds": NUMBER,
+    },
+    "table5_seconds": {
+        "path": PATH["path"], "step": NAME, "severity": COUNT_OR_NONE, "n": COUNT, "seconds": NUMBER,
+        **INTERVAL, "cpu_seconds": NUMBER,
     },
 }  # fmt: skip
 

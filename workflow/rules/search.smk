@@ -1,0 +1,87 @@
+# Table V: search by mapped clouds, by renders and by point features, and what skipping the render saves.
+#
+# INPUTS    manifests/test.csv, embeddings/, mappers/objects/
+# OUTPUTS   evaluations/search/{records,duplicates}.csv   every query by every path; duplicates by severity
+#           tables/{table5,search,search_differences,duplicates}.csv, tables/table5.json
+#           plots/{search,duplicates}.svg
+# STEPS     evaluate_search -> tabulate_search
+
+from pointspider.mappers.base import LABELS
+
+SEARCH_FIT = "ridge"  # the predictor of `pointspider index --from-run`
+
+
+rule evaluate_search:
+    input:
+        test=MANIFESTS["test"],
+        points=POINT_EMBEDDINGS,
+        images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
+        fits=f"{RESULTS}/mappers/objects/fits",
+        mappers=[
+            f"{RESULTS}/mappers/objects/{norm}/seed_{PARAMS.mapper.seeds[0]}_last.safetensors"
+            for norm in NORMS
+        ],
+    output:
+        records=f"{RESULTS}/evaluations/search/records.csv",
+        duplicates=f"{RESULTS}/evaluations/search/duplicates.csv",
+        curves=report(f"{RESULTS}/tables/duplicates.csv", category="Tables"),
+    log:
+        f"{LOGS}/evaluate_search.log",
+    benchmark:
+        f"{BENCHMARKS}/evaluate_search.tsv"
+    conda:
+        "../../envs/learn.yaml"
+    threads: 1  # rounding depends on the number of threads
+    resources:
+        mem_mb=8000 if GPUS else 2000,
+        runtime=240,
+    params:
+        fit=SEARCH_FIT,
+        mappers=[LABELS[norm] for norm in NORMS],
+        image_model=IMAGE_MODEL,
+        layer=PARAMS.alignment.image_embedding.layer,
+        point_encoder=PARAMS.encoders.points.name,
+        code=code("evaluate_search"),
+    message:
+        "measure the search by renders, point features and mapped clouds"
+    script:
+        "../scripts/evaluate_search.py"
+
+
+rule tabulate_search:
+    input:
+        records=rules.evaluate_search.output.records,
+        duplicates=rules.evaluate_search.output.duplicates,
+        curves=rules.evaluate_search.output.curves,
+    output:
+        tables=report(
+            expand(
+                f"{RESULTS}/tables/{{table}}.csv",
+                table=["table5", "search", "search_differences"],
+            ),
+            category="Tables",
+        ),
+        provenance=f"{RESULTS}/tables/table5.json",
+        plots=report(
+            expand(f"{RESULTS}/plots/{{plot}}.svg", plot=["search", "duplicates"]),
+            category="Plots",
+        ),
+    log:
+        f"{LOGS}/tabulate_search.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        provenance={
+            **PROVENANCE,
+            "seeds": dump(PARAMS.seeds, "alignment", "split", "test", "render"),
+            "image_model": IMAGE_MODEL,
+            "layer": PARAMS.alignment.image_embedding.layer,
+            "point_encoder": PARAMS.encoders.points.name,
+            "fit": SEARCH_FIT,
+            "seed": PARAMS.mapper.seeds[0],
+        },
+        code=code("tabulate_search"),
+    message:
+        "write Table V"
+    script:
+        "../scripts/tabulate_search.py"

@@ -1,0 +1,73 @@
+# The times of Table V: seconds from a cloud to an embedding by each path.
+#
+# INPUTS    manifests/test.csv, clouds/, renders/, encoders/, mappers/objects/fits/, speed.{csv,json}
+# OUTPUTS   speed/{search_seconds,table5_seconds}.csv, speed/table5_seconds.{md,svg}
+# STEPS     time_search (alone on the machine) -> tabulate_search_speed
+#
+# No two runs agree on a time, so no other table depends on these files.
+
+from types import SimpleNamespace
+
+
+rule time_search:
+    input:
+        test=MANIFESTS["test"],
+        clouds=CLOUDS,
+        renders=RENDERS,
+        weights=lambda _: clip_weights(SimpleNamespace(clip=IMAGE_MODEL)),
+        fits=f"{RESULTS}/mappers/objects/fits",
+        point_encoder=point_checkpoint(),
+    output:
+        f"{RESULTS}/speed/search_seconds.csv",
+    log:
+        f"{LOGS}/time_search.log",
+    benchmark:
+        f"{BENCHMARKS}/time_search.tsv"
+    conda:
+        "../../envs/learn.yaml"
+    # All cores, so that no other job runs at the same time
+    threads: workflow.cores
+    resources:
+        mem_mb=12000 if HUB else 4000,
+        runtime=60,
+        gpu=GPUS,
+    params:
+        clouds=4,  # at each severity
+        fit=SEARCH_FIT,
+        clip=dump(CLIPS[IMAGE_MODEL]),
+        revision=getattr(REMOTES.get(CLIPS[IMAGE_MODEL].weights), "version", None),
+        image_model=IMAGE_MODEL,
+        point_encoder=PARAMS.encoders.points.name,
+        code=code("time_search", POINT_ARCHITECTURE),
+    message:
+        "time the paths of Table V, alone on the machine"
+    script:
+        "../scripts/time_search.py"
+
+
+rule tabulate_search_speed:
+    input:
+        seconds=rules.time_search.output[0],
+        speed=f"{RESULTS}/speed.csv",
+        variants=f"{RESULTS}/speed.json",
+    output:
+        table=report(f"{RESULTS}/speed/table5_seconds.csv", category="Tables"),
+        page=report(f"{RESULTS}/speed/table5_seconds.md", category="Tables"),
+        plot=report(f"{RESULTS}/speed/table5_seconds.svg", category="Plots"),
+    log:
+        f"{LOGS}/tabulate_search_speed.log",
+    conda:
+        "../../envs/report.yaml"
+    params:
+        provenance={
+            **PROVENANCE,
+            "resolution": PARAMS.render.resolution,
+            "image_model": IMAGE_MODEL,
+            "point_encoder": PARAMS.encoders.points.name,
+            "fit": SEARCH_FIT,
+        },
+        code=code("tabulate_search_speed"),
+    message:
+        "write the times of Table V"
+    script:
+        "../scripts/tabulate_search_speed.py"
