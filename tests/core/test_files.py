@@ -143,12 +143,16 @@ def test_hdf5_that_was_cut_or_changed_is_refused(tmp_path):
     write_hdf5(path, [("original", Group({"points": np.arange(3000.0)}, {}))])
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"clouds\.h5: not a complete HDF5 file"):
+    with pytest.raises(InputError, match=r"clouds\.h5: is damaged, it does not match its checksum"):
         read_hdf5(path)
     path.write_bytes(whole)
     with h5py.File(path, "r+") as file:
         file["original/points"][5] = -1.0
-    with pytest.raises(InputError, match=r"original/points does not match its checksum"):
+    with pytest.raises(InputError, match=r"clouds\.h5: is damaged, it does not match its checksum"):
+        read_hdf5(path)
+    with h5py.File(path, "w") as file:
+        file["original/points"] = np.arange(3.0)
+    with pytest.raises(InputError, match=r"clouds\.h5: has no checksum of this program"):
         read_hdf5(path)
 
 

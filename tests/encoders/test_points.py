@@ -73,7 +73,7 @@ def test_broken_and_foreign_files_are_refused(tmp_path, model):
     with pytest.raises(InputError, match="contains a pointnet, not a pointnet_vanilla"):
         load_point_encoder("pointnet_vanilla", path)
     path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(InputError, match=re.escape(f"{path}: incomplete or not a safetensors file")):
+    with pytest.raises(InputError, match=re.escape(f"{path}: is damaged")):
         load_point_encoder("pointnet", path)
 
     save_file({"weight": torch.zeros(2)}, path)

@@ -102,7 +102,9 @@ def test_changed_rows_are_found_by_their_checksum(store):
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    with pytest.raises(InputError, match=r"000000\.vectors\.npy: does not match its checksum"):
+    with pytest.raises(InputError, match=r"000000\.vectors\.npy: is damaged"):
+        Store(store.directory).vectors(np.zeros(1, np.int64))
+    with pytest.raises(InputError, match=r"000000\.vectors\.npy: is damaged"):
         Store(store.directory).verify()
 
 

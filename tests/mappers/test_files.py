@@ -55,15 +55,15 @@ def test_baselines_are_written_with_their_facts(tmp_path, embeddings):
 
 def test_files_that_are_not_predictors_are_refused(tmp_path):
     path = tmp_path / "ridge.safetensors"
-    with pytest.raises(InputError, match=r"ridge\.safetensors: not a complete predictor"):
+    with pytest.raises(InputError, match=r"ridge\.safetensors: cannot be read"):
         load_predictor(path)
     save_file({"weight": np.zeros((2, 3), np.float32)}, path)
-    with pytest.raises(InputError, match="not a complete predictor"):
+    with pytest.raises(InputError, match="has no checksum of this program"):
         load_predictor(path)
     Affine(np.zeros((2, 3), np.float32), np.full(3, np.nan, np.float32)).save(path)
     with pytest.raises(InputError, match="hold NaN or inf"):
         load_predictor(path)
     Affine(np.zeros((2, 3), np.float32), np.zeros(3, np.float32)).save(path)
     path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(InputError, match="not a complete predictor"):
+    with pytest.raises(InputError, match="is damaged, it does not match its checksum"):
         load_predictor(path)

@@ -66,7 +66,7 @@ def test_every_damaged_byte_is_detected(tmp_path):
                 undetected.append(position)
     assert not undetected
     checkpoint.path.write_bytes(content[:-1])
-    with pytest.raises(InputError, match=r"a\.safetensors: damaged checkpoint .* Delete it and run again"):
+    with pytest.raises(InputError, match=r"a\.safetensors: is damaged.* Delete it and run again"):
         checkpoint.load()
 
 

@@ -133,7 +133,7 @@ def test_a_truncated_file_is_named_and_made_again_once_it_is_deleted(finished_co
         "--forcerun", "train_mapper", "--", f"{RESULTS}/mappers/objects/none/runs.json", check=False
     )
     assert result.returncode != 0
-    assert "embeddings/points/cone.h5: not a complete HDF5 file" in result.stdout
+    assert "embeddings/points/cone.h5: is damaged, it does not match its checksum" in result.stdout
     assert not (results / "mappers/objects/none/runs.json").exists()
     embedding.unlink()
     finished_copy.snakemake(f"{RESULTS}/mappers/objects/none/runs.json")

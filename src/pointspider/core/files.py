@@ -1,13 +1,17 @@
 """Checked reading and atomic writing of CSV, JSON, PNG and HDF5 files.
 
 Every writer fills a temporary file in the same directory and renames it, so that a file under its final name
-is complete. Every reader verifies what it reads; its errors name the file and say what to do.
+is complete. Every reader verifies what it reads; its errors name the file and say what to do. A PNG has a CRC
+in each chunk; an HDF5 file starts with a SHA-256 of all its bytes in a user block, which other programs skip.
 """
 
 import hashlib
+import io
 import json
 import os
+import re
 import secrets
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -59,6 +63,57 @@ def find_files(directory: Path) -> Iterator[Path]:
         if real not in seen:
             yield from (Path(folder, name) for name in sorted(names) if not name.startswith("."))
         seen.add(real)
+
+
+# ------------------------------------------------------------------------------------------- checksums
+
+
+#: What stands for the hexadecimal digits of a checksum while it is computed.
+UNSEALED = "0" * 64
+#: Words at the start of a sealed file, of which a single damaged byte leaves one.
+_MARKS = (b"pointspider", b"sha256")
+
+
+def sha256(path: str | Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def seal(path: Path, offset: int) -> None:
+    """Write a file's SHA-256 into the file, in place of `UNSEALED` at `offset`."""
+    digest = sha256(path)
+    with path.open("rb+") as file:
+        file.seek(offset)
+        file.write(digest.encode())
+
+
+def check_seal(path: str | Path, start: re.Pattern[bytes]) -> bool:
+    """Compare a file with its checksum. Return False if it has none: another program wrote it.
+
+    Args:
+        path: the file.
+        start: matches the first 1024 bytes of a file with a checksum; its group is the checksum.
+
+    Raises:
+        InputError: the file is missing or does not match its checksum.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(1024)
+            found = start.match(head)
+            if not found and not any(mark in head[:128] for mark in _MARKS):
+                return False
+            digest = hashlib.sha256()
+            if found:
+                digest.update(head[: found.start(1)] + UNSEALED.encode() + head[found.end(1) :])
+                while chunk := file.read(1 << 20):
+                    digest.update(chunk)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}). Run again.") from error
+    if not found or digest.hexdigest().encode() != found[1]:
+        raise InputError(f"{path}: is damaged, it does not match its checksum. Delete it and run again.")
+    return True
 
 
 # ---------------------------------------------------------------------------------------------- tables
@@ -141,13 +196,30 @@ def read_png(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
     """Read an image as sRGB; alpha is ignored.
 
     Raises:
-        InputError: the file is missing, truncated or not an image.
+        InputError: the file is missing, truncated, damaged or not a PNG.
     """
     try:
-        with Image.open(path) as image:
+        content = Path(path).read_bytes()
+        _check_chunks(content)
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
+    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
         raise InputError(f"{path}: not a complete image ({error}).") from error
+
+
+def _check_chunks(content: bytes) -> None:
+    """Compare the CRC of every chunk of a PNG. Pillow skips that of the pixels."""
+    position = 8
+    while content[position - 8 : position - 4] != b"IEND":
+        length = int.from_bytes(content[position : position + 4], "big")
+        end = position + 8 + length
+        if end + 4 > len(content):
+            raise ValueError("it is truncated")
+        if zlib.crc32(memoryview(content)[position + 4 : end]) != int.from_bytes(
+            content[end : end + 4], "big"
+        ):
+            raise ValueError("a checksum does not match")
+        position = end + 4
 
 
 # ------------------------------------------------------------------------------------------------ HDF5
@@ -172,41 +244,48 @@ def content_hash(array: Shaped[np.ndarray, "..."]) -> str:
     return hashlib.sha256(header.encode() + payload).hexdigest()
 
 
+#: Size of the user block, the smallest, and its text.
+_USER_BLOCK = 512
+_LABEL = "pointspider sha256 "
+_HDF5_START = re.compile(rb"pointspider sha256 ([0-9a-f]{64})\n")
+
+
 def write_hdf5(path: str | Path, groups: Iterable[tuple[str, Group]]) -> None:
-    """Write named groups one by one, each array with its content hash.
+    """Write named groups one by one, and the checksum of the file.
 
     Only one group is in memory if `groups` is an iterator. Strings are stored as UTF-8. No time is stored:
     equal content gives equal bytes.
     """
-    with atomic(path) as temporary, h5py.File(temporary, "w", track_order=True) as file:
-        for name, group in groups:
-            node = file.create_group(name, track_order=True)
-            node.attrs.update(group.attributes)
-            for key, array in group.arrays.items():
-                array = np.asarray(array)
-                stored = array.astype(h5py.string_dtype()) if array.dtype.kind in "OU" else array
-                dataset = node.create_dataset(key, data=stored, track_times=False)
-                dataset.attrs["sha256"] = content_hash(array)
+    with atomic(path) as temporary:
+        with h5py.File(temporary, "w", track_order=True, userblock_size=_USER_BLOCK) as file:
+            for name, group in groups:
+                node = file.create_group(name, track_order=True)
+                node.attrs.update(group.attributes)
+                for key, array in group.arrays.items():
+                    array = np.asarray(array)
+                    stored = array.astype(h5py.string_dtype()) if array.dtype.kind in "OU" else array
+                    node.create_dataset(key, data=stored, track_times=False)
+        with temporary.open("rb+") as file:
+            file.write(f"{_LABEL}{UNSEALED}\n".encode())
+        seal(temporary, len(_LABEL))
 
 
 def read_hdf5(path: str | Path) -> dict[str, Group]:
-    """Read every group of a file from `write_hdf5` and verify every content hash.
+    """Verify a file of `write_hdf5` and read every group.
 
     Raises:
-        InputError: the file is missing or truncated, or its content does not match a hash.
+        InputError: the file is missing, truncated or damaged, or another program wrote it.
     """
+    if not check_seal(path, _HDF5_START):
+        raise InputError(f"{path}: has no checksum of this program. Delete it and run again.")
     groups = {}
     try:
         with h5py.File(path, "r") as file:
             for name, node in file.items():
                 arrays = {}
                 for key, dataset in node.items():
-                    array = dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
-                    if content_hash(array) != dataset.attrs["sha256"]:
-                        raise InputError(
-                            f"{path}: {name}/{key} does not match its checksum. Delete it and run again."
-                        )
-                    arrays[key] = array
+                    is_text = h5py.check_string_dtype(dataset.dtype)
+                    arrays[key] = dataset.asstr()[()] if is_text else dataset[()]
                 groups[name] = Group(arrays, dict(node.attrs))
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not a complete HDF5 file ({error}). Delete it and run again.") from error

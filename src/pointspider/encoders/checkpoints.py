@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pointspider.core.errors import InputError
+from pointspider.training.tensors import read_tensors, verify_tensors
 
 #: Keys under which published checkpoints store their tensors, tried in this order.
 CONTAINERS = ("model_state", "model_state_dict", "state_dict", "net", "model", "base_model", "module")
@@ -21,7 +22,7 @@ CONTAINERS = ("model_state", "model_state_dict", "state_dict", "net", "model", "
 PREFIXES = ("module.", "model.")
 
 
-def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read named tensors from safetensors or from a file of `torch.save`.
 
     A pickled file is a dictionary of tensors, or contains one under a key of `CONTAINERS`. `PREFIXES` are
@@ -29,7 +30,7 @@ def read_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     file.
 
     Returns:
-        {name: tensor} on the CPU, and the metadata of a safetensors file, else {}.
+        {name: tensor} on the CPU, and the description in a file of `training.tensors.write_tensors`, else {}.
 
     Raises:
         InputError: the file is missing, damaged, contains other types, or no dictionary of tensors.
@@ -89,10 +90,13 @@ def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor
     return "; ".join(f"{problem}: {', '.join(names)}" for problem, names in problems.items() if names)
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    if verify_tensors(path):
+        arrays, content = read_tensors(path)
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, content
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}, {}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
         raise InputError(f"{path}: incomplete or not a safetensors file ({error}).") from error
 

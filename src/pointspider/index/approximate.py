@@ -12,9 +12,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import atomic, read_json, write_json
-from pointspider.index.models import checksum
-from pointspider.index.store import Store
+from pointspider.core.files import atomic, read_json, sha256, write_json
+from pointspider.index.store import Store, json_digest
 
 #: Rows from which an index is searched approximately, if faiss is installed.
 LEAST_ROWS = 100_000
@@ -79,12 +78,19 @@ class Approximate:
             return None
         import faiss
 
-        facts = Facts(**read_json(path))
+        content = read_json(path)
+        if not isinstance(content, dict) or content.pop("sha256", None) != json_digest(content):
+            raise InputError(
+                f"{path}: is damaged, it does not match its checksum. Delete it and index again."
+            )
+        facts = Facts(**content)
         if facts.generation != store.generation or facts.rows > len(store):
             return None
         data = store.directory / "approximate.faiss"
-        if checksum(data, "delete approximate.json") != facts.checksum:
-            raise InputError(f"{data}: does not match its checksum. Delete it and index again.")
+        if not data.is_file() or sha256(data) != facts.checksum:
+            raise InputError(
+                f"{data}: is damaged, it does not match its checksum. Delete {path} and index again."
+            )
         return cls(store, facts, faiss.read_index(str(data), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
 
     @classmethod
@@ -126,8 +132,9 @@ class Approximate:
         path = store.directory / "approximate.faiss"
         with atomic(path) as temporary:
             faiss.write_index(index, str(temporary))
-        facts = Facts(kind, n, store.generation, lists, probes, recall, checksum(path))
-        write_json(store.directory / "approximate.json", asdict(facts))
+        facts = Facts(kind, n, store.generation, lists, probes, recall, sha256(path))
+        content = asdict(facts)
+        write_json(store.directory / "approximate.json", {**content, "sha256": json_digest(content)})
         return cls(store, facts, index)
 
     def _choose_probes(self) -> tuple[int, float]:

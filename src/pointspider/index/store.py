@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from jaxtyping import Bool, Float32, Int, Int64, Shaped, UInt64
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import atomic, read_json, write_json
+from pointspider.core.files import atomic, read_json, sha256, write_json
 
 FORMAT = 1
 #: Segments are merged up to this many bytes of rows.
@@ -70,6 +70,8 @@ class Store:
     def __init__(self, directory: str | Path):
         """Open an index. Reads index.json and maps the rows; reads no rows.
 
+        Each file is compared with its checksum when it is first used.
+
         Raises:
             InputError: the directory is not an index, or index.json or a file that it lists is damaged.
         """
@@ -82,7 +84,7 @@ class Store:
                 "that was interrupted before its first rows, run it again."
             )
         manifest = read_json(path)
-        if not isinstance(manifest, dict) or manifest.pop("sha256", None) != _digest(manifest):
+        if not isinstance(manifest, dict) or manifest.pop("sha256", None) != json_digest(manifest):
             raise InputError(f"{path}: does not match its checksum. Build the index again.")
         if manifest["format"] != FORMAT:
             raise InputError(
@@ -94,13 +96,14 @@ class Store:
         self.calibration: dict[str, Any] | None = manifest["calibration"]
         self.generation: int = manifest["generation"]
         self.segments = [Segment(**segment) for segment in manifest["segments"]]
-        self._mapped = [
-            (
-                self._map(segment, "vectors", (segment.rows, self.width)),
-                self._map(segment, "items", (segment.rows,)),
-            )
-            for segment in self.segments
-        ]
+        self._maps = {
+            "vectors": [
+                self._map(segment, "vectors", (segment.rows, self.width)) for segment in self.segments
+            ],
+            "items": [self._map(segment, "items", (segment.rows,)) for segment in self.segments],
+        }
+        #: Checksums of the files that match them.
+        self._verified: set[str] = getattr(self, "_verified", set())
 
     @classmethod
     def create(cls, directory: str | Path, width: int, models: Mapping[str, Any]) -> "Store":
@@ -126,7 +129,7 @@ class Store:
         path = self.directory / f"{segment.name}.{kind}.npy"
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # a damaged header raises almost any
             raise InputError(f"{path}: missing or damaged ({error}). Build the index again.") from error
         if array.shape != shape:
             raise InputError(f"{path}: the shape is {array.shape}, not {shape}. Build the index again.")
@@ -137,7 +140,7 @@ class Store:
     @property
     def blocks(self) -> list[Float32[np.ndarray, "n D"]]:
         """The memory-mapped rows of each segment."""
-        return [vectors for vectors, _ in self._mapped]
+        return self._verify("vectors")
 
     @cached_property
     def starts(self) -> Int64[np.ndarray, " segments+1"]:
@@ -155,14 +158,14 @@ class Store:
 
     def column(self, field: str) -> Shaped[np.ndarray, "rows ..."]:
         """Read a field of all items; text as bytes."""
-        if not self._mapped:
+        if not self.segments:
             return np.zeros(0, dtype="S1")
-        return np.concatenate([items[field] for _, items in self._mapped])
+        return np.concatenate([items[field] for items in self._verify("items")])
 
     def item(self, row: int) -> dict[str, Any]:
         """Read the item of a row."""
         number = int(np.searchsorted(self.starts, row, side="right")) - 1
-        return decode(self._mapped[number][1][row - self.starts[number]])
+        return decode(self._verify("items")[number][row - self.starts[number]])
 
     def verify(self) -> None:
         """Read every file and compare its checksum.
@@ -170,13 +173,23 @@ class Store:
         Raises:
             InputError: a file does not match.
         """
+        self._verified.clear()
+        for kind in self._maps:
+            self._verify(kind)
+
+    def _verify(self, kind: str) -> list[np.ndarray]:
+        """Return the memory-mapped arrays of a kind of file, each compared with its checksum once."""
         for segment in self.segments:
-            for kind, expected in (("vectors", segment.vectors_sha256), ("items", segment.items_sha256)):
+            expected = segment.vectors_sha256 if kind == "vectors" else segment.items_sha256
+            if expected not in self._verified:
                 path = self.directory / f"{segment.name}.{kind}.npy"
-                with path.open("rb") as file:
-                    actual = hashlib.file_digest(file, "sha256").hexdigest()
-                if actual != expected:
-                    raise InputError(f"{path}: does not match its checksum. Build the index again.")
+                if sha256(path) != expected:
+                    raise InputError(
+                        f"{path}: is damaged, it does not match its checksum. Delete {self.directory} and "
+                        "build the index again."
+                    )
+                self._verified.add(expected)
+        return self._maps[kind]
 
     # ------------------------------------------------------------------------------------- writing
 
@@ -194,10 +207,10 @@ class Store:
         segments = []
         for number, segment in enumerate(self.segments):
             kept = ~rows[self.starts[number] : self.starts[number + 1]]
-            vectors, items = self._mapped[number]
             if kept.all():
                 segments.append(segment)
             elif kept.any():
+                vectors, items = self.blocks[number], self._verify("items")[number]
                 segments.append(self._write([vectors[kept]], [items[kept]]))
         if segments != self.segments:
             self.generation += 1
@@ -218,8 +231,8 @@ class Store:
     def _merge(self, group: list[int]) -> Segment:
         if len(group) == 1:
             return self.segments[group[0]]
-        parts = [self._mapped[number] for number in group]
-        return self._write([vectors for vectors, _ in parts], [items for _, items in parts])
+        vectors, items = self.blocks, self._verify("items")
+        return self._write([vectors[number] for number in group], [items[number] for number in group])
 
     def _write(self, vectors: list[np.ndarray], items: list[np.ndarray]) -> Segment:
         used = {int(path.name[:6]) for path in self.directory.glob("[0-9]*.npy")}
@@ -230,11 +243,12 @@ class Store:
             _write_npy(self.directory / f"{name}.vectors.npy", (rows, self.width), vectors),
             _write_npy(self.directory / f"{name}.items.npy", (rows,), [merged]),
         ]
+        self._verified.update(digests)
         return Segment(name, rows, *digests)
 
     def _commit(self, segments: list[Segment]) -> None:
         _write_manifest(self.directory, self.width, self.models, self.calibration, self.generation, segments)
-        self._mapped = []
+        self._maps = {}
         self.__dict__.pop("starts", None)
         self.__init__(self.directory)  # type: ignore[misc]  # reads what was written
         self.clean()
@@ -297,19 +311,17 @@ def keys(texts: list[bytes]) -> UInt64[np.ndarray, " n"]:
 
 def _write_npy(path: Path, shape: tuple[int, ...], parts: list[np.ndarray]) -> str:
     """Write arrays one after the other as one .npy file, and return its SHA-256."""
-    digest = hashlib.sha256()
-    with atomic(path) as temporary, temporary.open("wb+") as file:
-        header = {
-            "descr": np.lib.format.dtype_to_descr(parts[0].dtype),
-            "fortran_order": False,
-            "shape": shape,
-        }
-        np.lib.format.write_array_header_1_0(file, header)
-        for part in parts:
-            file.write(np.ascontiguousarray(part).data)
-        file.seek(0)
-        digest = hashlib.file_digest(file, "sha256")
-    return digest.hexdigest()
+    with atomic(path) as temporary:
+        with temporary.open("wb") as file:
+            header = {
+                "descr": np.lib.format.dtype_to_descr(parts[0].dtype),
+                "fortran_order": False,
+                "shape": shape,
+            }
+            np.lib.format.write_array_header_1_0(file, header)
+            for part in parts:
+                file.write(np.ascontiguousarray(part).data)
+        return sha256(temporary)
 
 
 def _write_manifest(
@@ -328,10 +340,11 @@ def _write_manifest(
         "generation": generation,
         "segments": [asdict(segment) for segment in segments],
     }
-    write_json(directory / "index.json", {**manifest, "sha256": _digest(manifest)})
+    write_json(directory / "index.json", {**manifest, "sha256": json_digest(manifest)})
 
 
-def _digest(manifest: Mapping[str, Any]) -> str:
+def json_digest(manifest: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a mapping that JSON can hold."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 

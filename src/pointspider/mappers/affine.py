@@ -3,16 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import safetensors
 from jaxtyping import Float, Float32
-from safetensors.numpy import save_file
 
-from pointspider.core.errors import InputError
-from pointspider.core.files import atomic
 from pointspider.mappers.base import check_embeddings
-from pointspider.mappers.files import check_tensors, read_metadata, write_metadata
+from pointspider.mappers.files import check_tensors
+from pointspider.training.tensors import Arrays, write_tensors
 
 
 @dataclass(frozen=True)
@@ -55,25 +53,21 @@ class Affine:
 
     def save(self, path: str | Path) -> None:
         """Write a safetensors file for `pointspider.mappers.files.load_predictor`."""
-        tensors = {"weight": np.ascontiguousarray(self.weight), "bias": np.ascontiguousarray(self.bias)}
-        with atomic(path) as temporary:
-            save_file(tensors, temporary, write_metadata({"kind": "affine", "facts": dict(self.facts)}))
+        tensors = {"weight": self.weight, "bias": self.bias}
+        write_tensors(path, tensors, {"kind": "affine", "facts": dict(self.facts)})
 
 
-def load_affine(path: str | Path) -> Affine:
-    """Load an affine map, or the folded form of a BASE mapper.
+def affine_of(path: str | Path, tensors: Arrays, content: Mapping[str, Any]) -> Affine:
+    """Return the affine map, or the folded form of the BASE mapper, that `read_predictor` read.
 
     Raises:
-        InputError: the file is missing, damaged or not an affine map, or its weights hold NaN or inf.
+        InputError: the tensors have other shapes, or hold NaN or inf.
     """
-    metadata = read_metadata(path)
-    prefix = "folded." if metadata["kind"] == "network" else ""
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            weight, bias = (file.get_tensor(f"{prefix}{name}") for name in ("weight", "bias"))
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path}: not an affine predictor ({error}). Delete it and run again.") from error
-    width = metadata["architecture"]["input_width"] if prefix else len(weight)
-    expected = {"weight": (width, weight.shape[-1]), "bias": (weight.shape[-1],)}
-    check_tensors(path, expected, {"weight": weight, "bias": bias})
-    return Affine(weight, bias, metadata.get("facts", {}))
+    prefix = "folded." if content["kind"] == "network" else ""
+    weight, bias = f"{prefix}weight", f"{prefix}bias"
+    found = {name: tensors[name] for name in (weight, bias) if name in tensors}
+    shape = found[weight].shape if weight in found else ()
+    inputs = content["architecture"]["input_width"] if prefix else shape[0] if shape else 0
+    outputs = shape[-1] if shape else 0
+    check_tensors(path, {weight: (inputs, outputs), bias: (outputs,)}, found)
+    return Affine(found[weight], found[bias], content.get("facts", {}))

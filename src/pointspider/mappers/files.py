@@ -1,15 +1,14 @@
 """Files of predictors."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 
 from pointspider.core.errors import InputError
 from pointspider.mappers.base import Predictor
+from pointspider.training.tensors import Arrays, read_tensors
 
 
 def load_predictor(path: str | Path) -> Predictor:
@@ -18,36 +17,27 @@ def load_predictor(path: str | Path) -> Predictor:
     Raises:
         InputError: the file is missing, damaged or not a predictor, or its weights hold NaN or inf.
     """
-    from pointspider.mappers.affine import load_affine
+    from pointspider.mappers.affine import affine_of
 
-    if read_metadata(path)["kind"] == "network":
-        from pointspider.mappers.network import load_mapper, read_architecture
+    tensors, content = read_predictor(path)
+    if content["kind"] == "network":
+        from pointspider.mappers.network import architecture_of, mapper_of
 
-        if read_architecture(path).norm != "none":
-            return load_mapper(path)
-    return load_affine(path)
-
-
-def write_metadata(content: Mapping[str, Any]) -> dict[str, str]:
-    """Return the metadata of a predictor's file."""
-    # One entry: safetensors does not fix the order of several
-    return {"predictor": json.dumps(content)}
+        if architecture_of(path, content).norm != "none":
+            return mapper_of(path, tensors, content)
+    return affine_of(path, tensors, content)
 
 
-def read_metadata(path: str | Path) -> dict[str, Any]:
-    """Read the metadata of a predictor's file.
+def read_predictor(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
+    """Read the tensors of a predictor's file, and its description.
 
     Raises:
         InputError: the file is missing, damaged or not a predictor.
     """
-    try:
-        with safetensors.safe_open(path, framework="np") as file:
-            content: dict[str, Any] = json.loads((file.metadata() or {})["predictor"])
-        if content["kind"] not in ("network", "affine"):
-            raise ValueError(f"unknown kind '{content['kind']}'")
-    except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a complete predictor ({error}). Delete it and run again.") from error
-    return content
+    tensors, content = read_tensors(path)
+    if content.get("kind") not in ("network", "affine"):
+        raise InputError(f"{path}: is not a predictor. Delete it and run again.")
+    return tensors, content
 
 
 def check_tensors(

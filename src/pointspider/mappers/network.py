@@ -10,23 +10,21 @@ batches BASE and LNORM process a basis of their inputs (`Mapper.forward_in_basis
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
 from jaxtyping import Float, Float32
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import atomic
 from pointspider.mappers.affine import Affine
 from pointspider.mappers.base import check_embeddings
-from pointspider.mappers.files import check_tensors, read_metadata, write_metadata
+from pointspider.mappers.files import check_tensors, read_predictor
+from pointspider.training.tensors import Arrays, write_tensors
 
 #: Widths of the five hidden layers in multiples of the base width: 1024 → 2048 → 4096 → 8192 → 4096 →
 #: 2048 → 1024 (paper, section IV).
@@ -216,14 +214,11 @@ class Mapper(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write weights and architecture as safetensors, BASE also folded. Equal weights give equal bytes."""
-        state = {name: value.contiguous().cpu() for name, value in self.state_dict().items()}
+        state = {name: value.cpu().numpy() for name, value in self.state_dict().items()}
         if self.architecture.norm == "none":
             folded = fold(self)
-            state["folded.weight"] = torch.from_numpy(folded.weight)
-            state["folded.bias"] = torch.from_numpy(folded.bias)
-        metadata = write_metadata({"kind": "network", "architecture": asdict(self.architecture)})
-        with atomic(path) as temporary:
-            save_file(state, temporary, metadata)
+            state |= {"folded.weight": folded.weight, "folded.bias": folded.bias}
+        write_tensors(path, state, {"kind": "network", "architecture": asdict(self.architecture)})
 
 
 @torch.inference_mode()
@@ -254,19 +249,31 @@ def _norm(name: str, width: int, response_size: int) -> nn.Module:
     raise InputError(f"mapper.norm: '{name}' does not exist; choose none, layer or response.")
 
 
-def read_architecture(path: str | Path) -> Architecture:
-    """Read the architecture of a saved network.
+def architecture_of(path: str | Path, content: Mapping[str, Any]) -> Architecture:
+    """Return the architecture of the network that `read_predictor` read.
 
     Raises:
-        InputError: the file is missing, damaged or not a network.
+        InputError: it is not one.
     """
-    metadata = read_metadata(path)
     try:
-        values = metadata["architecture"]
+        values = content["architecture"]
         _norm(values["norm"], 1, 1)  # raises if the name does not exist
         return Architecture(**{**values, "hidden": tuple(values["hidden"])})
     except (TypeError, KeyError, ValueError) as error:
         raise InputError(f"{path}: not a complete mapper ({error}). Delete it and run again.") from error
+
+
+def mapper_of(path: str | Path, tensors: Arrays, content: Mapping[str, Any]) -> Mapper:
+    """Return the network that `read_predictor` read, on the CPU, in eval mode.
+
+    Raises:
+        InputError: the tensors do not fit the architecture, or hold NaN or inf because the training diverged.
+    """
+    mapper = Mapper(**asdict(architecture_of(path, content)))
+    state = {name: value for name, value in tensors.items() if name.startswith("layers.")}
+    check_tensors(path, {name: tuple(value.shape) for name, value in mapper.state_dict().items()}, state)
+    mapper.load_state_dict({name: torch.from_numpy(value) for name, value in state.items()})
+    return mapper.eval()
 
 
 def load_mapper(path: str | Path) -> Mapper:
@@ -276,14 +283,4 @@ def load_mapper(path: str | Path) -> Mapper:
         InputError: the file is missing, damaged or not a network; its weights do not fit its architecture, or
             hold NaN or inf because the training diverged.
     """
-    architecture = read_architecture(path)
-    mapper = Mapper(**asdict(architecture))
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            names = [name for name in file.keys() if name.startswith("layers.")]  # noqa: SIM118 (not a dict)
-            state = {name: file.get_tensor(name) for name in names}
-    except (OSError, safetensors.SafetensorError) as error:
-        raise InputError(f"{path}: not a complete mapper ({error}). Delete it and run again.") from error
-    check_tensors(path, {name: tuple(value.shape) for name, value in mapper.state_dict().items()}, state)
-    mapper.load_state_dict(state)
-    return mapper.eval()
+    return mapper_of(path, *read_predictor(path))

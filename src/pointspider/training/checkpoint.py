@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from pointspider.core.errors import InputError
-from pointspider.core.files import atomic, content_hash
+from pointspider.core.files import content_hash
+from pointspider.training.tensors import read_tensors, write_tensors
 
 State = Any  #: Dictionaries and lists, nested, of tensors and of values that JSON can hold.
 
@@ -55,11 +53,9 @@ class Checkpoint:
     def save(self, state: State) -> None:
         """Write the state atomically, with a checksum."""
         tensors: dict[str, Tensor] = {}
-        structure = json.dumps(_flatten(state, "state", tensors))
-        metadata = {"identity": self.identity, "state": structure, "sha256": _checksum(tensors, structure)}
-        with atomic(self.path) as temporary:
-            # One entry: safetensors writes several in random order
-            save_file(tensors, temporary, {"checkpoint": json.dumps(metadata)})
+        structure = _flatten(state, "state", tensors)
+        arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+        write_tensors(self.path, arrays, {"identity": self.identity, "state": structure})
 
     def load(self) -> State | None:
         """Read the state; None if there is no file or it belongs to another training.
@@ -69,24 +65,15 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        try:
-            with safetensors.safe_open(self.path, framework="pt") as file:
-                metadata = json.loads(file.metadata()["checkpoint"])
-                if metadata["identity"] != self.identity:
-                    logging.getLogger(__name__).warning(
-                        "%s: belongs to another training (other data, settings, device, number of threads or "
-                        "PyTorch version); starting from the first epoch",
-                        self.path,
-                    )
-                    return None
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-            if _checksum(tensors, metadata["state"]) != metadata["sha256"]:
-                raise ValueError("checksum does not match")
-            return _restore(json.loads(metadata["state"]), tensors)
-        except (OSError, safetensors.SafetensorError, TypeError, KeyError, ValueError) as error:
-            raise InputError(
-                f"{self.path}: damaged checkpoint ({error}). Delete it and run again."
-            ) from error
+        arrays, content = read_tensors(self.path)
+        if content["identity"] != self.identity:
+            logging.getLogger(__name__).warning(
+                "%s: belongs to another training (other data, settings, device, number of threads or PyTorch "
+                "version); starting from the first epoch",
+                self.path,
+            )
+            return None
+        return _restore(content["state"], arrays)
 
 
 def _flatten(state: State, name: str, tensors: dict[str, Tensor]) -> object:
@@ -101,20 +88,12 @@ def _flatten(state: State, name: str, tensors: dict[str, Tensor]) -> object:
     return {"value": state}
 
 
-def _restore(node: Any, tensors: Mapping[str, Tensor]) -> State:
+def _restore(node: Any, arrays: Mapping[str, np.ndarray]) -> State:
     """Inverse of `_flatten`; tuples become lists."""
     if "tensor" in node:
-        return tensors[node["tensor"]].clone()  # not a view of the file
+        return torch.from_numpy(arrays[node["tensor"]])
     if "items" in node:
-        return {key: _restore(value, tensors) for key, value in node["items"]}
+        return {key: _restore(value, arrays) for key, value in node["items"]}
     if "list" in node:
-        return [_restore(value, tensors) for value in node["list"]]
+        return [_restore(value, arrays) for value in node["list"]]
     return node["value"]
-
-
-def _checksum(tensors: Mapping[str, Tensor], structure: str) -> str:
-    digest = hashlib.sha256(structure.encode())
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()

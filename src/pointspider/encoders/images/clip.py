@@ -22,8 +22,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from pointspider.core.errors import InputError
+from pointspider.core.files import sha256
 from pointspider.encoders.images.hub import check_files
 from pointspider.training.device import pick_device, pick_precision
+from pointspider.training.tensors import read_tensors, verify_tensors
 
 #: Images per batch. Larger batches are not faster: on a CPU their activations exceed the caches, and a GPU is
 #: busy.
@@ -145,6 +147,7 @@ def load_clip(name: str, backend: str, directory: str | Path, device: str = "aut
         raise InputError(
             f"encoders.images.{name}: backend '{backend}' does not exist; choose open_clip or transformers."
         )
+    _check_seal(Path(directory))
     if problem := check_files(Path(directory), backend):
         raise InputError(f"encoders.images.{name}: {directory}: {problem}. {_ADVICE}")
     try:
@@ -162,6 +165,19 @@ def load_clip(name: str, backend: str, directory: str | Path, device: str = "aut
 
 
 _ADVICE = "Give a directory with all files of the model on the Hugging Face hub."
+
+
+def _check_seal(directory: Path) -> None:
+    """Refuse a damaged model of `tiny_clip.save_clip`. Its weights have the checksum of its configuration."""
+    weights = directory / "open_clip_model.safetensors"
+    if not weights.is_file() or not verify_tensors(weights):
+        return
+    for name, checksum in read_tensors(weights)[1].items():
+        if not (directory / name).is_file() or sha256(directory / name) != checksum:
+            raise InputError(
+                f"{directory / name}: missing or damaged, it does not match its checksum. Delete {directory} "
+                "and run again."
+            )
 
 
 def _check_text(encoder: ClipEncoder) -> None:

@@ -4,7 +4,6 @@ It is an open_clip model in all but size (configuration, tokenizer, loss, files)
 a published one. B: images in a batch, S: their width and height in pixels.
 """
 
-import json
 import os
 import shutil
 import tempfile
@@ -16,13 +15,14 @@ import numpy as np
 import open_clip
 import torch
 from jaxtyping import Int64, Integer, UInt8
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from pointspider.core.errors import InputError
+from pointspider.core.files import sha256, write_json
 from pointspider.encoders.images.settings import HEAD_WIDTH, TinyClipSettings
 from pointspider.training.checkpoint import Checkpoint, fingerprint
 from pointspider.training.loop import Metrics, OnEpoch, reproducible, run_epochs
+from pointspider.training.tensors import write_tensors
 
 #: Tokens of a prompt with its start and end; "a model of night stand" has 7.
 CONTEXT_LENGTH = 16
@@ -230,7 +230,9 @@ def save_clip(directory: str | Path, model: open_clip.CLIP, settings: TinyClipSe
     with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as temporary:
         new = Path(temporary) / directory.name
         new.mkdir()
-        (new / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-        save_file(model.state_dict(), new / "open_clip_model.safetensors")
+        write_json(new / "open_clip_config.json", config)
+        state = {name: tensor.cpu().numpy() for name, tensor in model.state_dict().items()}
+        checksum = sha256(new / "open_clip_config.json")
+        write_tensors(new / "open_clip_model.safetensors", state, {"open_clip_config.json": checksum})
         shutil.rmtree(directory, ignore_errors=True)
         os.replace(new, directory)

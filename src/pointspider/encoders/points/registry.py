@@ -11,14 +11,12 @@ The names are known without importing PyTorch; a class is imported when it is fi
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import atomic
 from pointspider.core.registry import Registry
 from pointspider.encoders.points import architectures
 
@@ -87,16 +85,13 @@ def create_point_encoder(name: str, classes: int) -> PointClassifier:
 
 def save_point_encoder(path: str | Path, name: str, model: PointEncoderModule) -> None:
     """Write a point encoder as safetensors. Equal weights give equal bytes."""
-    from safetensors.torch import save_file
-
     from pointspider.encoders.points.module import PointClassifier
+    from pointspider.training.tensors import write_tensors
 
-    # One entry: safetensors writes several in random order
     classes = {"classes": model.classes} if isinstance(model, PointClassifier) else {}
     points = {"points": model.points} if model.points != type(model).points else {}
-    metadata = {"point_encoder": json.dumps({"name": name, **classes, **points})}
-    with atomic(path) as temporary:
-        save_file(model.state_dict(), temporary, metadata=metadata)
+    state = {key: tensor.cpu().numpy() for key, tensor in model.state_dict().items()}
+    write_tensors(path, state, {"name": name, **classes, **points})
 
 
 def load_point_encoder(
@@ -107,7 +102,7 @@ def load_point_encoder(
     Args:
         name: one of `list_point_encoders`.
         path: a file of `save_point_encoder`, or a published checkpoint (see
-            `pointspider.encoders.checkpoints.read_tensors`).
+            `pointspider.encoders.checkpoints.read_checkpoint`).
         device: see `pointspider.training.device.pick_device`.
         classes: of the clouds that the encoder is to classify; None: it only embeds.
 
@@ -118,15 +113,15 @@ def load_point_encoder(
         InputError: the file is missing, damaged, or contains another model (the message lists the tensors
             that do not match), or a classifier of another number of classes.
     """
-    from pointspider.encoders.checkpoints import describe_mismatch, read_tensors, reshape_like
+    from pointspider.encoders.checkpoints import describe_mismatch, read_checkpoint, reshape_like
     from pointspider.encoders.points.module import PointClassifier
     from pointspider.training.device import pick_device
 
     architecture = POINT_ENCODERS.find(name, "encoders.points.name")
     if classes is not None and not issubclass(architecture, PointClassifier):
         raise InputError(f"encoders.points.name: {name} has no classifier, so it cannot classify clouds.")
-    tensors, metadata = read_tensors(path)
-    saved = {"name": name} | json.loads(metadata.get("point_encoder", "{}"))
+    tensors, description = read_checkpoint(path)
+    saved = {"name": name} | description
     if saved["name"] != name:
         raise InputError(f"{path}: contains a {saved['name']}, not a {name} (encoders.points.name).")
     state = architecture.convert(tensors)
