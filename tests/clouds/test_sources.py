@@ -69,7 +69,7 @@ def test_settings_are_typed(toy_source):
 def test_unknown_sources_name_the_closest():
     with pytest.raises(InputError, match=r"clouds\.source: 'folders' is not a source; did you mean 'folder'"):
         parse_settings({"source": "folders"})
-    assert set(SOURCES) == {"folder", "generate", "modelnet40c", "procedural"}
+    assert set(SOURCES) == {"folder", "generate", "modelnet40c", "procedural", "road"}
 
 
 def test_class_names_of_a_folder_and_of_a_choice(tmp_path):

@@ -149,7 +149,7 @@ if TYPE_CHECKING:
     Clouds = CloudsSection
 else:
     Clouds = Annotated[
-        Union[tuple(_clouds(source.Settings) for source in SOURCES.values())],  # noqa: UP007 (members are computed)
+        Union[tuple(_clouds(source.Settings) for _, source in sorted(SOURCES.items()))],  # noqa: UP007 (computed)
         Field(discriminator="source"),
     ]
 
