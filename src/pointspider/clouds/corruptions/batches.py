@@ -95,18 +95,12 @@ def take(clouds: Shaped[np.ndarray, "B C N"], index: Int[np.ndarray, "B k"]) -> 
     return taken
 
 
-def remove(clouds: Shaped[np.ndarray, "B C N"], index: Int[np.ndarray, "B k"]) -> Shaped[np.ndarray, "B C M"]:
-    """Remove points, k different ones of each cloud."""
-    stays = np.ones((len(clouds), 1, clouds.shape[2]), dtype=bool)
-    np.put_along_axis(stays[:, 0], index, False, axis=1)
-    left: Shaped[np.ndarray, "B C M"] = clouds[np.broadcast_to(stays, clouds.shape)]
-    return left.reshape(*clouds.shape[:2], -1)
-
-
-def neighbourhood(clouds: Clouds, centre: Int[np.ndarray, " B"], size: int) -> Int[np.ndarray, "B k"]:
-    """Return the `size` points nearest to the point `centre` of each cloud, itself included, by index."""
-    distance = np.square(clouds - take(clouds, centre[:, None])).sum(axis=1)  # (B, N)
-    return np.sort(np.argpartition(distance, size, axis=1)[:, :size], axis=1)
+def remove(values: Int[np.ndarray, "B N"], index: Int[np.ndarray, "B k"]) -> Int[np.ndarray, "B M"]:
+    """Remove k different values of each row, by index."""
+    stays = np.ones(values.shape, dtype=bool)
+    np.put_along_axis(stays, index, False, axis=1)
+    left: Int[np.ndarray, "B M"] = values[stays].reshape(len(values), -1)
+    return left
 
 
 def join(*parts: Traced) -> Traced:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int64
 
 from pointspider.clouds.cloud import Cloud, Mesh
-from pointspider.clouds.corruptions.batches import SCALINGS, Traced, identity, sample
+from pointspider.clouds.corruptions.batches import SCALINGS, Traced, sample
 from pointspider.clouds.corruptions.registry import CORRUPTIONS, find_level, needing_mesh
 from pointspider.clouds.names import CLEAN, CorruptionLevel
 from pointspider.core.errors import InputError
@@ -200,6 +200,10 @@ def _corrupt(
     else:
         drawn = sample(pools, streams, corruption.pool * points)
         result = corruption.apply(drawn.clouds, streams, constant)
-        clouds, index = result if isinstance(result, Traced) else (result, identity(result))
-        origin = _compose(drawn.origin, index)
+        if not isinstance(result, Traced):
+            clouds, origin = result, drawn.origin
+        elif all(len(pool) == corruption.pool * points for pool in pools):  # `drawn` is the pools themselves
+            clouds, origin = result
+        else:
+            clouds, origin = result.clouds, _compose(drawn.origin, result.origin)
     return Traced(SCALINGS[corruption.normalizes if scales else ""](clouds), origin)

@@ -20,7 +20,6 @@ from pointspider.clouds.corruptions.batches import (
     draw,
     identity,
     join,
-    neighbourhood,
     noise,
     remove,
     signs,
@@ -107,24 +106,22 @@ def scale(clouds: Clouds, streams: Streams, strength: float) -> Clouds:
 
 def cutout(clouds: Clouds, streams: Streams, times: int) -> Traced:
     """Remove `times` neighbourhoods, a random point and its nearest ones: 30 of 1024 points each."""
-    origin = identity(clouds)[:, None]
+    left = identity(clouds)
     size = 30 * clouds.shape[2] // 1024
     for _ in range(times):
-        near = _random_neighbourhood(clouds, streams, size)
-        clouds, origin = remove(clouds, near), remove(origin, near)
-    return Traced(clouds, origin[:, 0])
+        left = remove(left, _random_neighbourhood(clouds, left, streams, size))
+    return Traced(take(clouds, left), left)
 
 
 def density(clouds: Clouds, streams: Streams, times: int) -> Traced:
     """Remove three quarters of the points of `times` neighbourhoods, each 100 of 1024 points."""
-    origin = identity(clouds)[:, None]
+    left = identity(clouds)
     size = 100 * clouds.shape[2] // 1024
     for _ in range(times):
-        near = _random_neighbourhood(clouds, streams, size)
+        near = _random_neighbourhood(clouds, left, streams, size)
         lost = draw(streams, lambda rng: rng.permutation(size)[: size * 3 // 4])
-        lost = np.take_along_axis(near, lost, axis=1)
-        clouds, origin = remove(clouds, lost), remove(origin, lost)
-    return Traced(clouds, origin[:, 0])
+        left = remove(left, np.take_along_axis(near, lost, axis=1))
+    return Traced(take(clouds, left), left)
 
 
 def density_inc(clouds: Clouds, streams: Streams, times: int) -> Traced:
@@ -133,25 +130,28 @@ def density_inc(clouds: Clouds, streams: Streams, times: int) -> Traced:
     A neighbourhood has 100 of 2048 points. The thinning draws with replacement. Clouds of fewer than 2N
     points are repeated to 2N before, so that the neighbourhoods have repeated points.
     """
-    origin = identity(clouds)[:, None]
+    left = identity(clouds)
     n = clouds.shape[2] // 2
     size = 100 * n // 1024
-    dense, dense_origin = [], []
+    chosen = []
     for _ in range(times):
-        near = _random_neighbourhood(clouds, streams, size)
-        dense.append(take(clouds, near))
-        dense_origin.append(take(origin, near))
-        clouds, origin = remove(clouds, near), remove(origin, near)
-    rest = draw(streams, lambda rng: rng.integers(clouds.shape[2], size=n - times * size))
-    return Traced(
-        np.concatenate([*dense, take(clouds, rest)], axis=2),
-        np.concatenate([*dense_origin, take(origin, rest)], axis=2)[:, 0],
-    )
+        near = _random_neighbourhood(clouds, left, streams, size)
+        chosen.append(np.take_along_axis(left, near, axis=1))
+        left = remove(left, near)
+    rest = draw(streams, lambda rng: rng.integers(left.shape[1], size=n - times * size))
+    chosen.append(np.take_along_axis(left, rest, axis=1))
+    origin = np.concatenate(chosen, axis=1)
+    return Traced(take(clouds, origin), origin)
 
 
-def _random_neighbourhood(clouds: Clouds, streams: Streams, size: int) -> Int[np.ndarray, "B k"]:
-    """Return the points nearest to a random point of each cloud."""
-    return neighbourhood(clouds, np.array([rng.integers(clouds.shape[2]) for rng in streams]), size)
+def _random_neighbourhood(
+    clouds: Clouds, left: Int[np.ndarray, "B M"], streams: Streams, size: int
+) -> Int[np.ndarray, "B k"]:
+    """Return the points nearest to a random one, of those that are left: places in `left`, sorted."""
+    drawn = np.array([[rng.integers(left.shape[1])] for rng in streams])
+    centre = take(clouds, np.take_along_axis(left, drawn, axis=1))
+    distance = np.take_along_axis(np.square(clouds - centre).sum(axis=1), left, axis=1)
+    return np.sort(np.argpartition(distance, size, axis=1)[:, :size], axis=1)
 
 
 # ------------------------------------------------------------------------------------------ distortions
@@ -204,9 +204,7 @@ def _radial(clouds: Clouds, streams: Streams, distance: float, inverse: bool) ->
     directions = [np.cos(alpha) * np.sin(gamma), np.sin(alpha) * np.sin(gamma), np.cos(gamma)]
     moves = distance * np.stack(directions, axis=1)  # (B, 3, 125)
     weights = (moves @ _radial_system(inverse)).astype(np.float32)  # (B, 3, 125 + 4)
-    terms = np.empty(
-        (weights.shape[2], clouds.shape[2]), dtype=np.float32
-    )  # those of one cloud fit the cache
+    terms = np.empty((weights.shape[2], clouds.shape[2]), np.float32)  # those of one cloud fit the cache
     moved = np.empty_like(clouds)
     for cloud, weight, out in zip(clouds, weights, moved, strict=True):
         _radial_terms(cloud, inverse, terms)
@@ -232,18 +230,24 @@ def _radial_system(inverse: bool) -> Float64[np.ndarray, "125 129"]:
     return np.linalg.inv(system)[:n]
 
 
+@cache
+def _radial_factor(dtype: np.dtype[np.floating]) -> Float[np.ndarray, "125 5"]:
+    """Return A such that r^2 + RADIUS^2 = A (1, p, |p|^2) for the distances r of a point p to the lattice."""
+    lattice = _lattice().astype(dtype)
+    squares = np.square(lattice).sum(axis=0) + RADIUS**2
+    return np.vstack([squares, -2 * lattice, np.ones_like(lattice[:1])]).T
+
+
 def _radial_terms(
     points: Float[np.ndarray, "3 N"], inverse: bool, terms: Float[np.ndarray, "125+4 N"]
 ) -> None:
     """Fill `terms`: the kernel of the distances to the lattice, 1, the points."""
-    lattice = _lattice().astype(points.dtype)
-    kernel, one, linear = terms[:-4], terms[-4], terms[-3:]
-    one[:] = 1
-    linear[:] = points
-    # r^2 + RADIUS^2 = (|q|^2 + RADIUS^2) - 2 q.p + |p|^2, in one product
-    left = np.vstack([np.square(lattice).sum(axis=0) + RADIUS**2, -2 * lattice, np.ones_like(lattice[:1])])
-    right = np.vstack([one, points, np.square(points).sum(axis=0)])
-    np.matmul(left.T, right, out=kernel)
+    kernel, linear = terms[:-4], terms[-4:]
+    right = np.empty((5, points.shape[1]), points.dtype)
+    right[0], right[1:4] = 1, points
+    np.square(points).sum(axis=0, out=right[4])
+    linear[:] = right[:4]
+    np.matmul(_radial_factor(points.dtype), right, out=kernel)
     np.sqrt(kernel, out=kernel)
     if inverse:
         np.reciprocal(kernel, out=kernel)

@@ -12,7 +12,16 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Int
 
-from pointspider.clouds.corruptions.batches import Clouds, Streams, Traced, added, draw, identity, join
+from pointspider.clouds.corruptions.batches import (
+    Clouds,
+    Streams,
+    Traced,
+    added,
+    draw,
+    identity,
+    join,
+    remove,
+)
 from pointspider.clouds.corruptions.registry import CORRUPTIONS, Corruption
 
 #: Clusters of the local corruptions: 1 to 7.
@@ -52,7 +61,8 @@ def _turn(angles: Float[np.ndarray, " B"], first: int, second: int) -> Float[np.
 def dropout_global(clouds: Clouds, streams: Streams, share: float) -> Traced:
     """Remove a share of the points at random."""
     n = clouds.shape[2]
-    index = draw(streams, lambda rng: np.sort(rng.permutation(n)[: n - int(n * share)]))
+    lost = draw(streams, lambda rng: rng.permutation(n)[n - int(n * share) :])
+    index = remove(identity(clouds), lost)
     return Traced(np.take_along_axis(clouds, index[:, None], axis=2), index)
 
 
@@ -64,7 +74,9 @@ def dropout_local(clouds: Clouds, streams: Streams, count: int) -> Traced:
         for size in _cluster_sizes(rng, count * cloud.shape[1] // 1024).tolist():
             centre = cloud[:, left[rng.integers(len(left))], None]
             distance = np.square(cloud - centre).sum(axis=0)[left]
-            left = left[np.sort(np.argpartition(distance, size)[size:])]
+            far = np.ones(len(left), bool)
+            far[np.argpartition(distance, size)[:size]] = False
+            left = left[far]
         return left
 
     index = np.stack([stays(cloud, rng) for cloud, rng in zip(clouds, streams, strict=True)])
