@@ -15,8 +15,9 @@ from jaxtyping import install_import_hook
 # Types and shapes are checked at every call, except in kernels: Dr.Jit's types depend on the variant
 CHECKED = (
     "clouds", "core", "encoders", "mappers", "study.evaluate", "study.plots", "study.tables", "training",
-    "render.backends", "render.colours", "render.denoiser", "render.draw", "render.mask", "render.motion",
-    "render.points", "render.reference", "render.renderer", "render.scene", "render.sheet",
+    "render.backends", "render.colours", "render.denoiser", "render.draw", "render.layers", "render.mask",
+    "render.motion", "render.path_tracer", "render.points", "render.reference", "render.renderer", "render.scene", "render.sheet",
+    "render.surfaces",
 )  # fmt: skip
 install_import_hook([f"pointspider.{name}" for name in CHECKED], "typecheck.check")
 

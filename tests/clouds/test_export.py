@@ -9,7 +9,9 @@ import pytest
 import trimesh
 
 from pointspider.clouds.cloud import Cloud
-from pointspider.clouds.corruptions.export import Export, export, list_items, select_levels
+from pointspider.clouds.export.clouds import Export
+from pointspider.clouds.export.items import list_items, select_levels
+from pointspider.clouds.export.run import export
 from pointspider.clouds.readers.registry import load_cloud
 from pointspider.clouds.writers import write_cloud
 from pointspider.core.errors import InputError

@@ -4,11 +4,10 @@ import pandas as pd
 
 from pointspider.clouds.names import CLEAN, levels
 from pointspider.clouds.sources.registry import open_source, parse_settings
-from pointspider.core.files import read_csv
+from pointspider.core.files import read_csv, write_png
 from pointspider.study.build_clouds import build_clouds
 from pointspider.study.job import job
 from pointspider.study.plots.sheets import cloud_sheet
-from pointspider.study.plots.style import save
 
 params, output = snakemake.params, snakemake.output
 
@@ -30,9 +29,9 @@ with job(snakemake.log[0]):
     objects = read_csv(snakemake.input.objects, ["class", "object", "role"])
     firsts = objects[objects["role"] == "evaluation"].groupby("class", as_index=False).first()
     clean = {name.split("/")[0]: cloud for name, cloud in build(source, firsts, [CLEAN]).items()}
-    save(cloud_sheet(clean, 8, params.preset), output.classes)
+    write_png(output.classes, cloud_sheet(clean, 8, params.preset))
     chosen = levels(params.clouds["corruptions"], params.clouds["severities"])
     shown = firsts[firsts["class"] == params.shown]
     corrupted = {name.split("/")[1]: cloud for name, cloud in build(source, shown, chosen).items()}
     sheet = {str(level): corrupted[str(level)] for level in chosen}
-    save(cloud_sheet(sheet, len(params.clouds["severities"]), params.preset), output.corruptions)
+    write_png(output.corruptions, cloud_sheet(sheet, len(params.clouds["severities"]), params.preset))

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from pointspider.core.files import read_csv
+from pointspider.core.files import read_csv, write_png
 from pointspider.study.evaluate.zero_shot import FIRST_DRAW
 from pointspider.study.job import job
 from pointspider.study.plots.sheets import contact_sheet
-from pointspider.study.plots.style import save
 from pointspider.study.renders import read_renders
 
 renders = Path(snakemake.input.renders[0]).parent
@@ -16,4 +15,4 @@ with job(snakemake.log[0]):
     ids = manifest.loc[manifest["split"] == FIRST_DRAW, "cloud_id"]
     images = read_renders(renders, ids)
     labels = [cloud_id.rpartition("/")[0].replace("/", "\n") for cloud_id in ids]
-    save(contact_sheet(images, labels, 8, snakemake.params.preset), snakemake.output[0])
+    write_png(snakemake.output[0], contact_sheet(images, labels, 8, snakemake.params.preset))

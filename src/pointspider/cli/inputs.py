@@ -65,7 +65,7 @@ def find_clouds(
     items, errors = [], []
     for (path, _), name in zip(files, _names(files), strict=True):
         try:
-            count = None if format else count_clouds(path)
+            count = count_clouds(path, format)
         except InputError as error:
             errors.append(error)
             continue

@@ -22,15 +22,17 @@ def grid(
     captions: Sequence[str] | None = None,
     background: Rgb | None = (1.0, 1.0, 1.0),
     gap: int = 0,
+    note: str = "",
 ) -> UInt8[np.ndarray, "H2 W2 4"]:
     """Arrange pictures of one size row by row, with captions below.
 
     Args:
         pictures: sRGB and straight alpha.
         columns: pictures per row.
-        captions: one per picture; long ones are broken into lines.
+        captions: one per picture; long lines of them are broken.
         background: sRGB of gaps, captions and missing pictures; transparent if None.
         gap: pixels between pictures.
+        note: below all of them.
 
     Raises:
         InputError: no pictures, or another number of captions.
@@ -45,9 +47,12 @@ def grid(
     font = _font(width)
     line = font.getbbox("Ag")[3] + 2
     characters = max(1, int(width / font.getlength("n")))
-    texts = [textwrap.wrap(caption, characters) for caption in captions or []]
+    texts = [_lines(caption, characters) for caption in captions or []]
+    foot = _lines(note, characters * columns)
     step = height + gap + (max(map(len, texts)) * line + line // 2 if texts else 0)
-    sheet = Image.new("RGBA", (columns * (width + gap) - gap, rows * step - gap), _fill(background))
+    bottom = rows * step - gap
+    size = (columns * (width + gap) - gap, bottom + (len(foot) * line + line // 2 if foot else 0))
+    sheet = Image.new("RGBA", size, _fill(background))
     pen = ImageDraw.Draw(sheet)
     for index, picture in enumerate(pictures):
         left, top = index % columns * (width + gap), index // columns * step
@@ -55,7 +60,14 @@ def grid(
         for number, text in enumerate(texts[index] if texts else []):
             place = (left + width / 2, top + height + line // 4 + number * line)
             pen.text(place, text, fill=_ink(background), font=font, anchor="ma")
+    for number, text in enumerate(foot):
+        place = (line / 4, bottom + line // 4 + number * line)
+        pen.text(place, text, fill=_ink(background), font=font, anchor="la")
     return np.asarray(sheet)
+
+
+def _lines(text: str, characters: int) -> list[str]:
+    return [line for part in text.splitlines() for line in textwrap.wrap(part, characters)]
 
 
 def add_color_bar(

@@ -7,6 +7,8 @@ from typing import Any
 
 from pointspider.core.errors import InputError
 
+SIDE = 160  # pixels of a picture of --sheet
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -38,8 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="folder",
         help="of the output: as the input (default), or as the loaders of a benchmark read it",
     )
+    parser.add_argument("--format", help="of the input, where content and extension do not tell (kitti)")
     parser.add_argument(
-        "--format", choices=["npy", "npz", "ply"], help="of layout folder (default: npy; ply with attributes)"
+        "--write", choices=["npy", "npz", "ply"], help="of layout folder (default: npy; ply with attributes)"
     )
     parser.add_argument(
         "--only", action="append", default=[], metavar="CLOUD", help="a cloud of the input; repeat"
@@ -77,7 +80,9 @@ def _list() -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    from pointspider.clouds.corruptions.export import Export, export, select_levels
+    from pointspider.clouds.export.clouds import Export
+    from pointspider.clouds.export.items import select_levels
+    from pointspider.clouds.export.run import export
     from pointspider.core.cpus import available_cpus
 
     settings = Export(
@@ -86,7 +91,8 @@ def _export(options: argparse.Namespace) -> None:
         points=_points(options.points),
         frame=options.frame,
         layout=options.layout,
-        format=f".{options.format}" if options.format else "",
+        extension=f".{options.write}" if options.write else "",
+        format=options.format,
     )
     processes = _at_least(options.processes or available_cpus(), 1, "--processes")
     skipped = export(
@@ -99,39 +105,41 @@ def _export(options: argparse.Namespace) -> None:
 def _draw_sheet(options: argparse.Namespace) -> None:
     """Draw a picture per corruption and severity; without a mesh, those that need one are left out."""
     import numpy as np
-    from PIL import Image, ImageDraw
     from tqdm import tqdm
 
+    from pointspider.cli.inputs import check_output
     from pointspider.clouds.corruptions.engine import corrupt
-    from pointspider.clouds.corruptions.export import list_items, load_item, select_levels
     from pointspider.clouds.corruptions.registry import CORRUPTIONS
+    from pointspider.clouds.export.items import list_items, load_item, select_levels
     from pointspider.core.files import write_png
     from pointspider.render.draw import draw
+    from pointspider.render.sheet import grid
 
     if options.sheet.suffix.lower() != ".png":
         raise InputError(f"{options.sheet}: pictures are PNG; name it {options.sheet.with_suffix('.png')}.")
-    items = list_items(options.input, options.only)
+    check_output(options.sheet, directory=False)
+    items = list_items(options.input, options.only, options.format)
     if len(items) != 1:
         raise InputError(f"{options.input}: has {len(items)} clouds; name one with --only.")
     cloud, _ = load_item(items[0], options.seed)
     severities = _severities(options.severity)
     chosen = dict.fromkeys(name for name, _ in select_levels(options.corruption, severities))
     names = [n for n in chosen if cloud.mesh or not any(CORRUPTIONS[p].needs_mesh for p in n.split("+"))]
-    size, margin = 160, 16
     blocks = max(1, 12 // len(severities))  # corruptions side by side
-    height = (size + margin) * -(-len(names) // blocks)
-    sheet = Image.new("RGB", (size * len(severities) * min(blocks, len(names)), height), "white")
-    write = ImageDraw.Draw(sheet)
-    for index in tqdm(range(len(names) * len(severities)), desc="draw", unit="picture", disable=None):
-        number, column = divmod(index, len(severities))
-        name, severity = names[number], severities[column]
-        row, block = divmod(number, blocks)
+    names += [""] * (-len(names) % blocks if len(names) > blocks else 0)
+    rows = [names[start : start + blocks] for start in range(0, len(names), blocks)]
+    places = [(name, severity) for row in rows for name in row for severity in severities]
+
+    def picture(name: str, severity: int) -> Any:
+        if not name:
+            return np.full((SIDE, SIDE, 4), 255, np.uint8)
         points, _ = corrupt(cloud.points, name, severity, options.seed, mesh=cloud.mesh, key=items[0].key)
-        picture: Any = draw(points.astype(np.float32), resolution=size, quality="clip", seed=options.seed)
-        at = ((block * len(severities) + column) * size, row * (size + margin))
-        sheet.paste(Image.fromarray(picture[..., :3]), (at[0], at[1] + margin))
-        write.text((at[0] + 4, at[1] + 2), f"{name} {severity}", fill="black")
-    write_png(options.sheet, np.asarray(sheet))
+        return draw(points.astype(np.float32), resolution=SIDE, quality="clip", seed=options.seed)
+
+    pictures = [picture(*place) for place in tqdm(places, desc="draw", unit="picture", disable=None)]
+    captions = [f"{name} {severity}" if name else "" for name, severity in places]
+    sheet = grid(pictures, len(severities) * min(blocks, len(names)), captions)
+    write_png(options.sheet, sheet[..., :3])
     print(options.sheet, file=sys.stderr)
 
 

@@ -71,15 +71,16 @@ def load_cloud(path: str | Path, *, format: str | None = None, row: int | None =
     return _guard(path, name, lambda: reader.read(path, row))
 
 
-def count_clouds(path: str | Path) -> int | None:
+def count_clouds(path: str | Path, format: str | None = None) -> int | None:
     """Return the number of clouds in a file that can have several, or None if the file is one cloud.
 
     Raises:
         InputError: see `load_cloud`.
     """
     path = Path(path)
-    name = find_format(path)
-    return _guard(path, name, lambda: FORMATS[name].count(path))
+    name = format or find_format(path)
+    reader = FORMATS.find(name)
+    return _guard(path, name, lambda: reader.count(path))
 
 
 def find_format(path: Path) -> str:
