@@ -16,8 +16,8 @@ from jaxtyping import install_import_hook
 CHECKED = (
     "clouds", "core", "encoders", "mappers", "study.evaluate", "study.plots", "study.tables", "training",
     "render.backends", "render.colours", "render.denoiser", "render.draw", "render.layers", "render.mask",
-    "render.motion", "render.path_tracer", "render.points", "render.reference", "render.renderer", "render.scene", "render.sheet",
-    "render.surfaces",
+    "render.motion", "render.path_tracer", "render.points", "render.reference", "render.renderer",
+    "render.scene", "render.sheet", "render.surfaces",
 )  # fmt: skip
 install_import_hook([f"pointspider.{name}" for name in CHECKED], "typecheck.check")
 

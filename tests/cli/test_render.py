@@ -108,6 +108,13 @@ def test_one_broken_file_does_not_stop_the_others(clouds, tmp_path, capsys):
     assert written(tmp_path / "out") == ["a.png", "b.png", "sub/c.png"]
 
 
+def test_a_picture_that_is_named_replaces_the_old_one(clouds, tmp_path):
+    (tmp_path / "a.png").write_text("old")
+    render(clouds / "a.npy", tmp_path / "a.png")
+    assert pixels(tmp_path / "a.png").shape == (24, 24, 3)
+    assert written(tmp_path) == ["a.png", "clouds/a.npy", "clouds/b.npy", "clouds/sub/c.npy"]
+
+
 def test_a_killed_process_leaves_no_half_picture_and_is_resumed(clouds, tmp_path):
     code = (
         "import os, signal\nfrom PIL import Image\n"
@@ -139,6 +146,20 @@ def test_a_file_of_several_clouds_becomes_a_directory_or_a_row(tmp_path):
 
 # ------------------------------------------------------------------------------------------------ points
 
+TRIANGLE = """ply
+format ascii 1.0
+element vertex 3
+property float x
+property float y
+property float z
+element face 1
+property list uchar int vertex_indices
+end_header
+0 0 0
+1 0 0
+0 1 0
+3 0 1 9
+"""
 PLY = """ply
 format ascii 1.0
 element vertex 3
@@ -358,7 +379,16 @@ def test_movies_turn_once_or_follow_poses(clouds, tmp_path):
         (["a.npy", "x.gif", "--frames", "0"], "--frames: 0 must be above 0"),
         (["a.npy", "x.png", "--format", "doc"], "'doc' is not a format"),
         (["a.npy", "x.png", "--row", "1"], r"a\.npy: has no row 1"),
-        (["one.npy", "x.png"], r"one\.npy: all 1 points are the same"),
+        (["blank.npy", "x.png"], r"blank\.npy: cannot be read: it is empty"),
+        (["none3.npy", "x.png"], r"none3\.npy: the cloud has no points"),
+        (["nan.npy", "x.png"], r"nan\.npy: the cloud has no points"),
+        (["wide.npy", "x.png"], r"wide\.npy: its array is \(3, 40\); .* transpose it"),
+        (["index.ply", "x.png"], r"index\.ply: triangle 0 has vertices \[0, 1, 9\]"),
+        (["lfs.npy", "x.png"], r"lfs\.npy: is a pointer of git-LFS"),
+        (["pickled.npy", "x.png"], r"pickled\.npy: its array has Python objects, which are not loaded"),
+        (["a.npy", "x.png", "--mesh", "surface", "--overlay"], "leave out --mesh surface"),
+        (["a.npy", "x.png", "--jobs", "0"], "--jobs: 0 must be above 0"),
+        (["one.npy", "x.png"], r"one\.npy: has only one point"),
         (["flat.npy", "x.png"], None),
     ],
 )  # fmt: skip
@@ -370,6 +400,13 @@ def test_bad_input_ends_with_one_line_and_no_picture(clouds, monkeypatch, argume
     (clouds / "half.txt").write_text("0.5\n" * 60)
     (clouds / "list.json").write_text("[]")
     np.save("one.npy", np.ones((1, 3)))
+    (clouds / "blank.npy").write_text("")
+    np.save("none3.npy", np.empty((0, 3)))
+    np.save("nan.npy", np.full((4, 3), np.nan))
+    np.save("wide.npy", np.random.default_rng(0).normal(size=(3, 40)))
+    np.save("pickled.npy", np.array([{}, {}], dtype=object))
+    (clouds / "index.ply").write_text(TRIANGLE)
+    (clouds / "lfs.npy").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     np.save("flat.npy", np.random.default_rng(0).normal(size=(20, 3)) * [1, 1, 0])
     if message is None and arguments[-1] == "b.npy":
         message = r"b\.npy: is a file; give a directory"

@@ -20,6 +20,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run a command. Bad input prints one line and exits with code 1; a closed pipe exits silently."""
     options = _parser().parse_args(arguments)
     try:
+        if options.configfile is not None:
+            _check_configfile(options.configfile)
         options.run(options)
         sys.stdout.flush()  # a closed pipe is noticed here, not when Python exits
     except InputError as error:
@@ -30,6 +32,13 @@ def main(arguments: list[str] | None = None) -> None:
         # Python flushes again at exit, and that must not fail (documentation of `signal`, "Note on SIGPIPE")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _check_configfile(path: Path) -> None:
+    """Report a broken file before anything runs, also to commands that may not need it."""
+    from pointspider.study.config.load import read_layer
+
+    read_layer(path)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -283,7 +283,8 @@ def place(
     low, high = low / largest, high / largest
     side = (high - low).max()
     if side == 0:
-        raise InputError(f"all {len(points)} points are the same; a picture needs two that differ.")
+        count = f"all {len(points)} points are the same" if len(points) > 1 else "has only one point"
+        raise InputError(f"{count}; a picture needs two that differ.")
 
     standard = (np.asarray(points, np.float64) / largest - (low + high) / 2) / side  # within [-0.5, 0.5]
     if colours is None:

@@ -31,18 +31,25 @@ def load(
     Raises:
         InputError: a file cannot be read as a YAML mapping; what `resolve` raises.
     """
-    layers: list[tuple[str, Mapping[str, Any]]] = []
-    for path in paths:
-        name = os.path.relpath(path) if Path(path).resolve().is_relative_to(Path.cwd()) else str(path)
-        try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"{name}: cannot be read as YAML ({reason}).") from error
-        if not isinstance(content, dict):
-            raise InputError(f"{name}: is not a YAML mapping of parameters.")
-        layers.append((name, content))
+    layers = [read_layer(path) for path in paths]
     return resolve([*layers, ("--config", overrides or {})], remotes)
+
+
+def read_layer(path: str | Path) -> tuple[str, Mapping[str, Any]]:
+    """Return the name and the content of a YAML file of parameters.
+
+    Raises:
+        InputError: the file cannot be read as a YAML mapping.
+    """
+    name = os.path.relpath(path) if Path(path).resolve().is_relative_to(Path.cwd()) else str(path)
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{name}: cannot be read as YAML ({reason}).") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{name}: is not a YAML mapping of parameters.")
+    return name, content
 
 
 def resolve(
