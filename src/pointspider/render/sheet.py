@@ -13,6 +13,7 @@ from pointspider.render.colours import Rgb, map_colours
 INK, PAPER = (0, 0, 0, 255), (255, 255, 255, 255)
 CAPTION = 0.06  # font size of captions, as a share of a picture's side
 SMALLEST_FONT = 9  # pixels
+ASCII = str.maketrans("‐‑–—−‘’“”…×", "-----''\"\".x")  # that Pillow's font lacks
 BAR = 0.04  # width of a colour bar, as a share of a picture's side
 
 
@@ -67,6 +68,7 @@ def grid(
 
 
 def _lines(text: str, characters: int) -> list[str]:
+    text = text.translate(ASCII)
     return [line for part in text.splitlines() for line in textwrap.wrap(part, characters)]
 
 
