@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from pointspider.clouds.export.clouds import Corrupted, Export, Record
 from pointspider.clouds.export.items import Item
@@ -53,8 +53,7 @@ def write_arrays(
     if any(item.label is None for item in items):
         raise InputError(f"layout {options.layout} needs labels: sub-folders, or a file with labels.")
     records: list[Record] = []
-    arrays: dict[str, Any] = {}
-    at = 0
+    arrays: dict[str, _NpyFile | _Hdf5File] = {}
     with ExitStack() as stack:
         for chunk, corrupted in results:
             records += [replace(record, counts={}) for record in chunk]  # the arrays have one number each
@@ -73,38 +72,66 @@ def write_arrays(
                     )
                 if level not in arrays:
                     arrays[level] = _open_array(stack, target, level, (len(items), *points[0].shape), options)
-                arrays[level][at : at + len(points)] = np.stack(points)
-            at += len(chunk)
+                arrays[level].append(np.stack(points))
         labels = np.array([item.label for item in items])[:, None]
-        _write_labels(arrays, target, labels, options)
+        _write_labels(arrays.values(), target, labels, options)
     return records, []
 
 
-def _open_array(stack: ExitStack, target: Path, level: str, shape: tuple[int, ...], options: Export) -> Any:
-    """Create the file of a level; returns something with a shape that slices are assigned to."""
+class _NpyFile:
+    """An array in a .npy file that is written piece by piece: mapped, it would count as memory in use."""
+
+    def __init__(self, path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+        self.shape, self._dtype = shape, np.dtype(dtype)
+        self.file = path.open("wb")
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self.file, header)
+
+    def append(self, rows: Float[np.ndarray, "n M 3"]) -> None:
+        self.file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
+
+
+class _Hdf5File:
+    """An array `data` in an HDF5 file that is written piece by piece."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        import h5py
+
+        self.shape, self._at = shape, 0
+        self.file = h5py.File(path, "w")
+        self._data = self.file.create_dataset("data", shape, np.float32)
+
+    def append(self, rows: Float[np.ndarray, "n M 3"]) -> None:
+        self._data[self._at : self._at + len(rows)] = rows
+        self._at += len(rows)
+
+
+def _open_array(
+    stack: ExitStack, target: Path, level: str, shape: tuple[int, ...], options: Export
+) -> _NpyFile | _Hdf5File:
+    """Create the file of a level."""
     name, _, severity = level.rpartition("_")
     short = name.rpartition("/")[2]
+    array: _NpyFile | _Hdf5File
     if options.layout == "modelnet40-c":
         # The release stores distortion in double precision and everything else in single.
         dtype = np.float64 if short == "distortion" else np.float32
         stem = "data_original" if name == ORIGINAL else f"data_{short}_{severity}"
-        path = stack.enter_context(atomic(target / f"{stem}.npy"))
-        return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    import h5py
-
-    stem = "clean" if name == ORIGINAL else f"{short}_{int(severity) - 1}"
-    file = stack.enter_context(h5py.File(stack.enter_context(atomic(target / f"{stem}.h5")), "w"))
-    return file.create_dataset("data", shape, np.float32)
+        array = _NpyFile(stack.enter_context(atomic(target / f"{stem}.npy")), dtype, shape)
+    else:
+        stem = "clean" if name == ORIGINAL else f"{short}_{int(severity) - 1}"
+        array = _Hdf5File(stack.enter_context(atomic(target / f"{stem}.h5")), shape)
+    stack.enter_context(array.file)
+    return array
 
 
 def _write_labels(
-    arrays: dict[str, Any], target: Path, labels: Int[np.ndarray, "n 1"], options: Export
+    arrays: Iterable[_NpyFile | _Hdf5File], target: Path, labels: Int[np.ndarray, "n 1"], options: Export
 ) -> None:
     if options.layout == "modelnet40-c":
-        for array in arrays.values():
-            array.flush()
         with atomic(target / "label.npy") as temporary, temporary.open("wb") as file:
             np.save(file, labels.astype(np.uint8 if labels.max() < 256 else np.int64))
-    else:
-        for array in arrays.values():
+        return
+    for array in arrays:
+        if isinstance(array, _Hdf5File):
             array.file.create_dataset("label", data=labels.astype(np.int64))
