@@ -1,9 +1,10 @@
 """Time `pointspider render` and other ways to draw a cloud, each in a process of its own.
 
-    python benchmarks/render_tool.py [--clouds 40] [--reference-samples 256]
+    pip install --group bench
+    python benchmarks/render_tool.py [single] [batch] [others] [--clouds 100]
 
-Needs pyvista for the rasteriser's row. Prints a table of wall and CPU seconds and memory, and writes
-benchmarks/out/render_tool.csv and, side by side, the pictures: docs/render/compare.png.
+Prints a table of wall and CPU seconds and memory, and writes benchmarks/out/render_tool.csv; the rows of
+parts that are not measured stay. `others` also draws the pictures side by side: docs/render/compare.png.
 """
 
 import argparse
@@ -15,13 +16,17 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
+from pointspider.core.cpus import available_cpus
 from pointspider.core.files import read_png, write_csv, write_png
 from pointspider.render.sheet import grid
 
 OUT = Path(__file__).parent / "out"
 PICTURE = Path(__file__).parents[1] / "docs/render/compare.png"
+MANY = OUT / "clouds"
+CLOUD = MANY / "0.npy"
 SIDE = 800
 
 TOOL = "from pointspider.cli.main import main; main()"
@@ -42,6 +47,17 @@ from pointspider.render.reference import render_reference
 activate(choose(), available_cpus())
 write_png(sys.argv[2], render_reference(np.load(sys.argv[1]), int(sys.argv[3]), int(sys.argv[4])))
 """
+WORKFLOW = """
+import sys, numpy as np
+from pathlib import Path
+from pointspider.render.backends import activate, choose
+from pointspider.render.renderer import Renderer, RenderSettings, write_renders
+files, part, of = sorted(Path(sys.argv[1]).glob("*.npy")), int(sys.argv[2]), int(sys.argv[3])
+files = files[part::of]
+activate(choose(), 1)
+clouds = ((file.stem, np.load(file), Path(sys.argv[4]) / f"{file.stem}.png") for file in files)
+write_renders(Renderer(RenderSettings(224)), clouds, len(files))
+"""
 PYVISTA = """
 import sys, numpy as np, pyvista
 points = np.load(sys.argv[1])
@@ -57,47 +73,102 @@ plotter.screenshot(sys.argv[2])
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clouds", type=int, default=40, help="drawn as a batch")
-    parser.add_argument("--reference-samples", type=int, default=256, help="per pixel; 256 in the paper")
+    parser.add_argument("parts", nargs="*", default=list(PARTS), metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--clouds", type=int, default=100, help="drawn as a batch")
     options = parser.parse_args()
     OUT.mkdir(exist_ok=True)
-    many = OUT / "clouds"
-    many.mkdir(exist_ok=True)
-    source = ProceduralSource(ProceduralSettings(evaluation_objects=options.clouds), seed=1)
-    for number in range(options.clouds):
-        np.save(many / f"{number}.npy", source.load("chair", f"{number:04d}").points[:1024])
-    cloud, large = many / "0.npy", OUT / "large.npy"
+    write_clouds(options.clouds)
+    table = OUT / "render_tool.csv"
+    known = pd.read_csv(table) if table.exists() else pd.DataFrame(columns=["way"])
+    rows = pd.DataFrame([row for part in options.parts for row in PARTS[part]()])
+    frame = pd.concat([known[~known["way"].isin(rows["way"])], rows])
+    write_csv(table, frame)
+    print(rows.to_string(index=False, float_format="{:.2f}".format))
+
+
+def write_clouds(count: int) -> None:
+    """Write chairs of 1,024 points, and a piano of 100,000 and of 10,000,000."""
+    MANY.mkdir(exist_ok=True)
+    source = ProceduralSource(ProceduralSettings(evaluation_objects=count), seed=1)
+    for number in range(count):
+        if not (MANY / f"{number}.npy").exists():
+            np.save(MANY / f"{number}.npy", source.load("chair", f"{number:04d}").points[:1024])
     mesh = source.load("piano", "0000").mesh
     assert mesh
-    np.save(large, mesh.sample(100_000, np.random.default_rng(0)).astype(np.float32))
+    for name, size in (("large", 100_000), ("huge", 10_000_000)):
+        if not (OUT / f"{name}.npy").exists():
+            points = mesh.sample(size, np.random.default_rng(0)).astype(np.float32)
+            np.save(OUT / f"{name}.npy", points)
 
-    def tool(name: str, *arguments: object) -> dict[str, object]:
-        return measure(name, TOOL, "render", *arguments, "--force")
 
-    tool("warm-up", cloud, OUT / "ours.png")
-    tool("warm-up", cloud, OUT / "clip.png", "--quality", "clip")
+def tool(name: str, *arguments: object) -> dict[str, object]:
+    """Measure `pointspider render`."""
+    return measure(name, TOOL, "render", *arguments, "--force")
+
+
+def reference(name: str, picture: Path, samples: int) -> dict[str, object]:
+    """Measure Mitsuba's path tracer with one sphere shape per point."""
+    return measure(name, REFERENCE, CLOUD, picture, SIDE, samples)
+
+
+def single() -> list[dict[str, object]]:
+    """One cloud, from the shell and in a warm process."""
+    for quality in ("clip", "reference"):
+        tool("warm-up", CLOUD, OUT / "warm.png", "--quality", quality)
+    return [
+        tool("pointspider render, clip, 224²", CLOUD, OUT / "clip.png", "--quality", "clip"),
+        tool("pointspider render, 800²", CLOUD, OUT / "ours.png"),
+        measure("draw, warm process, clip, 224²", WARM, CLOUD, 224, "clip"),
+        measure("draw, warm process, 800²", WARM, CLOUD, SIDE, "reference"),
+        tool("pointspider render, 100,000 points, 800²", OUT / "large.npy", OUT / "large.png"),
+        tool("pointspider render, 10,000,000 points, 800²", OUT / "huge.npy", OUT / "huge.png"),
+    ]
+
+
+def batch() -> list[dict[str, object]]:
+    """Many clouds: by one process, by one per CPU, and as the workflow does, by a job per CPU."""
+    one = tool("batch, one process", MANY, OUT / "one", "--quality", "clip", "--jobs", 1)
+    every = tool("batch, a process per CPU", MANY, OUT / "all", "--quality", "clip")
+    cpus = available_cpus()
+    start = time.perf_counter()
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-c", WORKFLOW, str(MANY), str(part), str(cpus), str(OUT / "workflow")]
+        )
+        for part in range(cpus)
+    ]
+    for job in jobs:
+        job.wait()
+    wall = time.perf_counter() - start
+    print(f"a process per CPU is {one['wall_s'] / every['wall_s']:.2f} x as fast as one process, and "
+          f"{wall / every['wall_s']:.2f} x as fast as the workflow's jobs")  # fmt: skip
+    return [one, every, {"way": "batch, the workflow's jobs", "wall_s": wall}]
+
+
+def others() -> list[dict[str, object]]:
+    """PointVisualizaiton's procedure, Mitsuba's path tracer with as many samples as ours, and pyvista."""
     rows = [
-        tool("pointspider render, clip, 224²", cloud, OUT / "clip.png", "--quality", "clip"),
-        tool("pointspider render, 800²", cloud, OUT / "ours.png"),
-        tool("pointspider render, 100,000 points, 800²", large, OUT / "large.png"),
-        tool("batch, one process", many, OUT / "one", "--quality", "clip", "--jobs", 1),
-        tool("batch, a process per CPU", many, OUT / "all", "--quality", "clip"),
-        measure("draw, warm process, clip, 224²", WARM, cloud, 224, "clip"),
-        measure("draw, warm process, 800²", WARM, cloud, SIDE, "reference"),
-        measure("pyvista, 800²", PYVISTA, cloud, OUT / "pyvista.png", SIDE),
+        tool("pointspider render, 800²", CLOUD, OUT / "ours.png"),
+        measure("pyvista, 800²", PYVISTA, CLOUD, OUT / "pyvista.png", SIDE),
         measure(
-            "PointVisualizaiton's procedure, 800²", REFERENCE, cloud, OUT / "reference.png", SIDE,
-            options.reference_samples,
+            "Mitsuba, a sphere per point, 64 samples, 800²", REFERENCE, CLOUD, OUT / "stock.png", SIDE, 64
         ),
-    ]  # fmt: skip
-    frame = pd.DataFrame(rows)
-    write_csv(OUT / "render_tool.csv", frame)
-    print(frame.to_string(index=False, float_format="{:.2f}".format))
-    print(f"a process per CPU is {rows[3]['wall_s'] / rows[4]['wall_s']:.2f} x as fast as one")
-    pictures = [read_png(OUT / f"{name}.png")[::2, ::2] for name in ("ours", "reference", "pyvista")]
-    opaque = [np.dstack([picture, np.full(picture.shape[:2], 255, np.uint8)]) for picture in pictures]
-    captions = ["pointspider render", "PointVisualizaiton's procedure", "pyvista"]
-    write_png(PICTURE, grid(opaque, 3, captions)[..., :3])
+        measure("PointVisualizaiton's procedure, 800²", REFERENCE, CLOUD, OUT / "reference.png", SIDE, 256),
+    ]
+    captions = {
+        "ours": "pointspider render",
+        "reference": "PointVisualizaiton's procedure",
+        "stock": "Mitsuba's path tracer, 64 samples",
+        "pyvista": "pyvista",
+    }
+    pictures = [read_png(OUT / f"{name}.png")[100:-100, 100:-100] for name in captions]
+    reduced = [np.asarray(Image.fromarray(picture).resize((300, 300))) for picture in pictures]
+    opaque = [np.dstack([picture, np.full((300, 300), 255, np.uint8)]) for picture in reduced]
+    write_png(PICTURE, grid(opaque, 4, list(captions.values()))[..., :3])
+    return rows
+
+
+PARTS = {"single": single, "batch": batch, "others": others}
 
 
 def measure(name: str, code: str, *arguments: object) -> dict[str, object]:

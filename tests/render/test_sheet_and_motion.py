@@ -1,4 +1,6 @@
 import os
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -96,3 +98,24 @@ def test_mp4_goes_through_ffmpeg(pictures, tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == ["a.mp4", "ffmpeg"]
     with pytest.raises(InputError, match=r"movies are \.gif or \.mp4"):
         check_movie(tmp_path / "a.avi")
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_an_mp4_shows_the_frames(pictures, tmp_path):
+    write_movie(tmp_path / "a.mp4", pictures, 10)
+    command = [
+        "ffmpeg",
+        "-loglevel",
+        "error",
+        "-i",
+        tmp_path / "a.mp4",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "rgb24",
+        "-",
+    ]
+    shown = np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, np.uint8)
+    frames = shown.reshape(5, 60, 60, 3).astype(int)
+    for frame, picture in zip(frames, pictures, strict=True):
+        assert np.abs(frame - picture[..., :3])[10:50, 10:50].max() < 12
