@@ -26,13 +26,18 @@ def write_inputs(directory: Path) -> None:
     (directory / "chairs").mkdir(parents=True)
     for number in range(2):
         np.save(directory / f"chairs/{number}.npy", source.load("chair", f"{number:04d}").points[:1024])
+    for name in ("chair", "piano"):
+        mesh = source.load(name, "0000").mesh
+        assert mesh
+        mesh.surface.export(directory / f"{name}.off")
     for name, count in {"piano": 4096, "plant": 8192, "lamp": 4096}.items():
         mesh = source.load(name, "0000").mesh
         assert mesh
         np.save(directory / f"{name}.npy", mesh.sample(count, rng))
     chair = np.load(directory / "chairs/0.npy")
     np.save(directory / "chair.npy", chair)
-    np.save(directory / "parts.npy", (chair[:, 1] > chair[:, 1].mean()).astype(int) + (chair[:, 2] > 0.3))
+    part = (chair[:, 1] > chair[:, 1].mean()).astype(int) + (chair[:, 2] > 0.3)
+    np.savez(directory / "chair.npz", points=chair, part=part)
     noisy = chair + rng.normal(scale=0.03, size=chair.shape)
     np.save(directory / "noisy.npy", noisy)
     np.savetxt(directory / "error.txt", np.linalg.norm(noisy - chair, axis=1))
