@@ -5,8 +5,11 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST_ARGS := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Snakemake needs a user name and a folder for its cache. Containers may have neither.
+export USER ?= user
+export XDG_CACHE_HOME ?= $(shell test -w "$$HOME" && echo "$$HOME/.cache" || echo "$(CURDIR)/tmp/cache")
 
-.PHONY: tables test test-all lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema publish
+.PHONY: tables test test-all fuzz lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema publish
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -17,6 +20,10 @@ test: $(INSTALLED) lint
 # With the tests that take minutes, or need Slurm.
 test-all: $(INSTALLED) lint
 	pytest $(PYTEST_ARGS) -m ""
+
+# Damaged and hostile input for every reader, a minute each.
+fuzz: $(INSTALLED)
+	POINTSPIDER_FUZZ_SECONDS=60 pytest -v tests/fuzz
 
 lint: $(INSTALLED)
 	ruff check . && ruff format --check .

@@ -13,12 +13,13 @@ from snakemake.utils import min_version
 min_version("9.0")
 
 
-configfile: "params.yaml"
+configfile: f"{workflow.basedir}/params.yaml"
 
 
 include: "workflow/rules/common.smk"
 
 
+from pointspider.core.files import remove_temporaries
 from pointspider.study.slurm import running_jobs
 
 
@@ -31,6 +32,8 @@ onstart:
             f"Slurm jobs of an earlier run are still in the queue: {' '.join(jobs)}. Wait for them, or cancel "
             f"them with `scancel {' '.join(jobs)}`, then run again."
         )
+    if workflow.is_main_process:
+        remove_temporaries(RESULTS)  # of a killed run
 
 
 rule all:

@@ -86,7 +86,7 @@ def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | flo
         precision="fp32",
     )
     curve.parent.mkdir(parents=True, exist_ok=True)
-    with curve.open("w", buffering=1) as lines:
+    with curve.open("w", buffering=1, encoding="utf-8") as lines:
         lines.write("epoch,train,test\n")
         result = train_mapper(
             *embeddings,

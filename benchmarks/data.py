@@ -113,7 +113,7 @@ def peak_memory() -> float:
 
     VmHWM of Linux starts with the program; ru_maxrss of getrusage(2) includes the parent process.
     """
-    status = Path("/proc/self/status").read_text()
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 2**20
 
 

@@ -92,7 +92,7 @@ def measure(case: str, directory: Path) -> dict[str, object]:
 
 def memory() -> dict[str, float]:
     """Peak resident memory, of which mapped files can be dropped by the system, and without them, in GiB."""
-    status = Path("/proc/self/status").read_text().split()
+    status = Path("/proc/self/status").read_text(encoding="utf-8").split()
     anonymous = int(status[status.index("RssAnon:") + 1]) / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return {"resident_gib": peak, "anonymous_gib": anonymous}
@@ -134,7 +134,7 @@ def main() -> None:
             fields = ["case", "rows", "width", "kind", "probes", "recall", "wall_ms", "cpu_ms", "pairs"]
             fields += ["resident_gib", "anonymous_gib"]
             new = not OUTPUT.exists()
-            with OUTPUT.open("a", newline="") as file:
+            with OUTPUT.open("a", newline="", encoding="utf-8") as file:
                 writer = csv.DictWriter(file, fields, lineterminator="\n")
                 if new:
                     writer.writeheader()

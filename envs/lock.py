@@ -46,4 +46,4 @@ if __name__ == "__main__":
     lock = ["--all-extras", "--group=dev", "--generate-hashes", "--output-file=requirements.lock"]
     compile_requirements(*lock, *sys.argv[1:])
     for name in ENVIRONMENTS:
-        (ROOT / f"envs/{name}.yaml").write_text(environment(name))
+        (ROOT / f"envs/{name}.yaml").write_text(environment(name), encoding="utf-8")

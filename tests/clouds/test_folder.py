@@ -287,3 +287,22 @@ def test_vertices_of_no_face_do_not_belong_to_a_mesh(tmp_path):
     mesh = load_object(tmp_path / "a.off", None, np.random.default_rng(0)).mesh
     assert len(mesh.vertices) == 8
     assert np.abs(mesh.vertices).max() < 1.2
+
+
+def test_an_object_that_is_gone_is_named(chairs):
+    np.save(chairs / "a.npy", random_points())
+    source = open_folder(chairs.parent)
+    with pytest.raises(InputError, match=r"chair: object 'b', which was listed before, is gone"):
+        source.load("chair", "b")
+
+
+def test_class_folders_may_be_links(tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "clouds/cone").mkdir(parents=True)
+    for folder in ("store", "clouds/cone"):
+        np.save(tmp_path / folder / "a.npy", random_points())
+    (tmp_path / "clouds/chair").symlink_to(tmp_path / "store")
+    settings = FolderSettings(directory=str(tmp_path / "clouds"), classes="all")
+    assert FolderSource.list_classes(settings) == ["chair", "cone"]
+    assert FolderSource.input_files(settings, "chair") == [str(tmp_path / "clouds/chair/a.npy")]
+    assert open_folder(tmp_path / "clouds").load("chair", "a").points.shape == (200, 3)

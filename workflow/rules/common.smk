@@ -30,7 +30,7 @@ from pointspider.study.remote import missing_places, read_remotes
 try:
     REMOTES = read_remotes(ROOT / "data/sources.csv")
     given = workflow.config_settings  # by --configfile and --config
-    PARAMS = load(["params.yaml", *given.configfiles], given.config, REMOTES)
+    PARAMS = load([ROOT / "params.yaml", *given.configfiles], given.config, REMOTES)
     FETCHED = {remote.place: remote for remote in REMOTES.values() if remote.path}
     MISSING = missing_places(REMOTES)
     SOURCE_SETTINGS = parse_settings(dict(PARAMS.clouds))

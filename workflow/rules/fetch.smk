@@ -9,7 +9,7 @@
 # The wildcards match missing places only: Snakemake would delete an existing one before it ran the rule.
 rule fetch_archive:
     input:
-        table="data/sources.csv",
+        table=ROOT / "data/sources.csv",
     output:
         directory("{place}"),
     log:
@@ -31,7 +31,7 @@ rule fetch_archive:
 
 rule fetch_file:
     input:
-        table="data/sources.csv",
+        table=ROOT / "data/sources.csv",
     output:
         "{place}",
     log:

@@ -8,4 +8,4 @@ from pointspider.study.job import job
 with job(snakemake.log[0]):
     commit = snakemake.params.commit
     model_directory(snakemake.wildcards.model, snakemake.params.backend, commit)
-    Path(snakemake.output[0]).write_text(f"{commit}\n")
+    Path(snakemake.output[0]).write_text(f"{commit}\n", encoding="utf-8")

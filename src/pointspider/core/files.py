@@ -5,12 +5,14 @@ is complete. Every reader verifies what it reads; its errors name the file and s
 in each chunk; an HDF5 file starts with a SHA-256 of all its bytes in a user block, which other programs skip.
 """
 
+import errno
 import hashlib
 import io
 import json
 import os
 import re
 import secrets
+import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,16 +37,41 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     The temporary name ends in ".tmp", so that patterns such as "*.h5" never match it: give the format to
     writers that choose it by the extension. The file's permissions follow the umask.
+
+    Raises:
+        InputError: the disk is full or does not allow writing.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except Exception as error:
+        if reason := _refusal(error):
+            raise InputError(f"{path}: cannot be written ({reason}). Correct that and run again.") from error
+        raise
+
+
+def _refusal(error: Exception) -> str:
+    """Return the system's reason not to write, or "". HDF5 and safetensors have it in their messages only."""
+    reasons = [os.strerror(number) for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)]
+    if isinstance(error, InputError):
+        return ""
+    return next((reason for reason in reasons if reason in str(error)), "")
+
+
+def remove_temporaries(directory: str | Path) -> None:
+    """Remove the temporary files and folders that killed writers left below a directory."""
+    for path in Path(directory).rglob(".*.tmp"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def remove_empty_folders(path: str | Path) -> None:

@@ -170,7 +170,11 @@ def _cache_file() -> Path:
     """Where the trials of this machine are cached: a file named for everything that decides them."""
     folder = os.environ.get("POINTSPIDER_CACHE_DIR") or platformdirs.user_cache_dir("pointspider")
     libraries = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in find_llvm_libraries()]
-    drivers = [path.read_text() for path in Path("/proc/driver/nvidia").glob("version") if path.is_file()]
+    drivers = [
+        path.read_text(encoding="utf-8")
+        for path in Path("/proc/driver/nvidia").glob("version")
+        if path.is_file()
+    ]
     facts = [
         importlib.metadata.version("mitsuba"),
         importlib.metadata.version("drjit"),
@@ -302,7 +306,7 @@ def device_name(variant_name: str) -> str:
 def _processor() -> str:
     """The name of the CPU."""
     with suppress(OSError):
-        if match := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
+        if match := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8")):
             return match[1]
     return platform.processor() or platform.machine()
 

@@ -64,7 +64,9 @@ class PointScene:
             "accel": False,  # graphics hardware bounds a texture's height
             "to_uv": mi.ScalarTransform3f().translate([0, 0.5 / count]),  # to the middle of a point's texel
         }
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:  # the shape reads only files
+        with tempfile.NamedTemporaryFile(
+            "w", suffix=".txt", encoding="utf-8"
+        ) as file:  # the shape reads only files
             file.write("0 0 0 1\n0 0 1 1\n\n" * count)
             file.flush()
             return mi.load_dict(

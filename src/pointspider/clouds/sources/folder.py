@@ -110,7 +110,13 @@ class FolderSource(Source):
         return {ALL: {name: list(places) for name, places in self._places.items()}}
 
     def load(self, class_name: str, object_name: str) -> Cloud:
-        path, row = self._places[class_name][object_name]
+        places = self._places.get(class_name, {})
+        if object_name not in places:
+            raise InputError(
+                f"{self.directory / class_name}: object '{object_name}', which was listed before, is gone. "
+                "Run `snakemake` without options that select rules or triggers."
+            )
+        path, row = places[object_name]
         return load_object(path, row, generator(self._seed, class_name, object_name, "surface"))
 
 
@@ -165,7 +171,7 @@ def _labelled(directory: Path) -> dict[str, dict[str, Place]]:
     for path in sorted(paths):
         try:
             numbers = read_classes(path)
-        except (InputError, OSError) as error:
+        except Exception as error:  # a damaged file raises almost any
             raise InputError(f"{path}: {error}") from error
         if numbers is None:
             raise InputError(f"{path}: has no dataset 'label'; add one or put the file into a sub-folder.")

@@ -159,7 +159,7 @@ class ModelNet40C(Source):
             array = np.lib.format.open_memmap(self.directory / name, mode="r")
         except FileNotFoundError:
             self._problems.append(f"{name}: missing")
-        except (OSError, ValueError) as error:
+        except Exception as error:  # a damaged header raises almost any
             self._problems.append(f"{name}: cannot be read ({error})")
         else:
             if array.ndim:

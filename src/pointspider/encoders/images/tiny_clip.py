@@ -227,7 +227,9 @@ def save_clip(directory: str | Path, model: open_clip.CLIP, settings: TinyClipSe
     }
     directory = Path(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{directory.name}.", dir=directory.parent) as temporary:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{directory.name}.", suffix=".tmp", dir=directory.parent
+    ) as temporary:
         new = Path(temporary) / directory.name
         new.mkdir()
         write_json(new / "open_clip_config.json", config)

@@ -1,0 +1,104 @@
+"""Runs and jobs that are killed: the next run resumes, and its results are those of an undisturbed run."""
+
+import hashlib
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.workflow]
+RESULTS = "results/embedded"
+KILLS = 22
+#: Files that hold measured times, and logs.
+MEASURED = ("speed", "table5_seconds")
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    """{path: SHA-256} of the files below a directory, without measurements."""
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+        for name in [str(path.relative_to(directory))]
+        if not any(part in name for part in MEASURED)
+    }
+
+
+def descendants(pid: int) -> list[tuple[int, str]]:
+    """(pid, command line) of the processes that a process started, the nearest first."""
+    found = []
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in children.read_text().split():
+            command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+            found += [(int(child), command), *descendants(int(child))]
+    return found
+
+
+def unlock(project) -> None:
+    """As `snakemake --unlock` does."""
+    shutil.rmtree(project.directory / ".snakemake/locks", ignore_errors=True)
+
+
+def test_a_run_killed_at_random_moments_loses_no_byte(finished_project, make_project, tmp_path):
+    """Half of the kills hit Snakemake alone, whose jobs then end too; half of them the jobs as well."""
+    project = make_project(tmp_path / "project")
+    start = time.monotonic()
+    project.planned()
+    start = time.monotonic() - start  # of Snakemake, before the first job
+    rng = np.random.default_rng(0)
+    interrupted = 0
+    for _ in range(KILLS):
+        run = project.start("snakemake", "--cores", "2")
+        time.sleep(start * rng.uniform(0.3, 2.7))
+        if run.poll() is not None:  # all is done: lose the last phases
+            shutil.rmtree(project.directory / RESULTS / "embeddings")
+            continue
+        jobs = [pid for pid, command in descendants(run.pid) if ".snakemake/scripts" in command]
+        if rng.random() < 0.5:
+            os.killpg(run.pid, signal.SIGKILL)
+        else:
+            run.kill()
+        run.wait()
+        deadline = time.monotonic() + 20
+        while any(Path(f"/proc/{pid}").exists() for pid in jobs) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
+        interrupted += bool(jobs)
+        unlock(project)
+    project.snakemake()
+    assert interrupted >= KILLS // 4  # in the middle of a job
+    assert hashes(project.directory / RESULTS) == hashes(finished_project.directory / RESULTS)
+    assert project.planned() == {}
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_and_resumes(project, finished_project, signal_):
+    run = project.start("snakemake", "--cores", "1", "data")
+    clouds = project.directory / RESULTS / "clouds"
+    while not list(clouds.glob("*.h5")) and run.poll() is None:
+        time.sleep(0.02)
+    os.kill(run.pid, signal_)
+    run.wait(timeout=60)
+    project.snakemake("data")
+    expected = finished_project.directory / RESULTS / "clouds"
+    assert hashes(clouds) == hashes(expected)
+
+
+def test_a_killed_job_stops_the_run_with_its_name_and_is_repeated(project, finished_project):
+    project.snakemake("data")
+    run = project.start("snakemake", "--cores", "1", f"{RESULTS}/renders/cone")
+    renders = project.directory / RESULTS / "renders/cone"
+    while not list(renders.rglob("*.png")) and run.poll() is None:
+        time.sleep(0.02)
+    job = next(pid for pid, command in reversed(descendants(run.pid)) if "render_class.py" in command)
+    os.kill(job, signal.SIGKILL)
+    assert run.wait(timeout=60) != 0
+    assert not renders.exists()
+    log = max((project.directory / ".snakemake/log").glob("*.log")).read_text(encoding="utf-8")
+    assert "Error in rule render_class" in log
+    project.snakemake(f"{RESULTS}/renders/cone")
+    assert hashes(renders) == hashes(finished_project.directory / RESULTS / "renders/cone")

@@ -1,0 +1,111 @@
+"""A folder of clouds that its owner changes: the jobs that run are those that the change needs."""
+
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from pointspider.core.files import read_csv
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+
+@pytest.fixture
+def own(project):
+    """A project with clouds of three classes, one of them behind a link, and with its data built."""
+    for name in ("chair", "cone", "store"):
+        folder = project.directory / ("store" if name == "store" else f"mine/{name}")
+        folder.mkdir(parents=True)
+        for index in range(7):
+            np.save(folder / f"{index}.npy", np.random.default_rng(index).normal(size=(1024, 3)))
+    (project.directory / "mine/table").symlink_to(project.directory / "store")
+    project.change(
+        {
+            "clouds.corruptions": ["uniform"],
+            "presets.embedded.clouds.source": "folder",
+            "presets.embedded.clouds.directory": "mine",
+            "presets.embedded.clouds.classes": "all",
+        }
+    )
+    project.snakemake("data")
+    return project
+
+
+def test_changes_run_what_they_need(own):
+    mine = own.directory / "mine"
+    for name in ("chair/.DS_Store", ".DS_Store", "README", "chair/._0.npy"):
+        (mine / name).write_text("not a cloud")
+    os.utime(mine / "chair")
+    assert own.planned("data") == {}
+
+    np.save(own.directory / "store/new.npy", np.random.default_rng(9).normal(size=(1024, 3)))
+    assert own.planned("data")["list_objects"] == 1
+    own.snakemake("data")
+    objects = read_csv(own.directory / "results/embedded/objects.csv")
+    assert "new" in set(objects.loc[objects["class"] == "table", "object"])
+    assert own.planned("data") == {}
+
+    used = objects.loc[(objects["class"] == "table") & (objects["role"] == "evaluation"), "object"]
+    (own.directory / f"store/{used.iloc[0]}.npy").rename(own.directory / "store/renamed.npy")
+    own.snakemake("data")
+    (own.directory / "store/renamed.npy").unlink()
+    own.snakemake("data")  # six are left, as many as the preset needs
+    objects = read_csv(own.directory / "results/embedded/objects.csv")
+    assert not {used.iloc[0], "renamed"} & set(objects.loc[objects["class"] == "table", "object"])
+    assert own.planned("data") == {}
+
+
+def test_other_directories_and_places(project, tmp_path):
+    """`-s` from elsewhere, `--directory`, and an archive without .git."""
+    shutil.rmtree(project.directory / ".git")
+    target = "results/embedded/objects.csv"
+    for number, options in enumerate((["-s", f"{project.directory}/Snakefile"], ["--directory", "there"])):
+        here = tmp_path / f"here{number}"
+        (here / "there").mkdir(parents=True)
+        place = here / "there" if number else here
+        snakefile = ["-s", f"{project.directory}/Snakefile"] if number else []
+        command = ["snakemake", "--cores", "1", target, *options, *snakefile]
+        subprocess.run(command, cwd=here, env=project.environment, check=True, capture_output=True)
+        assert (place / target).exists()
+
+
+def test_a_locale_without_utf8(project, tmp_path):
+    locale = tmp_path / "locale"
+    locale.mkdir()
+    command = ["localedef", "-i", "zh_CN", "-f", "GB18030", str(locale / "zh_CN.GB18030")]
+    if not shutil.which("localedef") or subprocess.run(command, capture_output=True).returncode > 1:
+        pytest.skip("needs localedef and its character maps")
+    environment = {"LOCPATH": str(locale), "LC_ALL": "zh_CN.GB18030"}
+    project.snakemake("results/embedded/objects.csv", environment=environment)
+
+
+def test_apostrophes_in_paths_work_and_braces_are_refused_in_one_sentence(project, tmp_path):
+    place = project.copy(tmp_path / "o'brien")
+    place.snakemake("results/embedded/objects.csv")
+    place = project.copy(tmp_path / "{a}")
+    result = place.snakemake("results/embedded/objects.csv", check=False)
+    assert result.returncode != 0
+    assert "cannot run in a path with braces; rename the directory" in result.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs root and setpriv")
+def test_a_user_without_an_entry_and_without_a_home(project):
+    """As in a container. Snakemake needs a name and a cache, which the Makefile gives."""
+    subprocess.run(["chmod", "-R", "a+rwX", project.directory], check=True)
+    for folder in project.directory.parents:
+        if str(folder).count("/") > 1:
+            folder.chmod(folder.stat().st_mode | 0o055)
+    # Python and this test's files may be in a home directory that others cannot read
+    read = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
+    user = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", *read]
+    cache = f"{project.directory}/tmp/cache"
+    environment = {
+        "HOME": "/nonexistent",
+        "USER": "user",
+        "XDG_CACHE_HOME": cache,
+        "POINTSPIDER_CACHE_DIR": cache,
+    }
+    target = "results/embedded/renders/cone"
+    project.run(*user, "snakemake", "--cores", "1", target, environment=environment)
