@@ -8,7 +8,7 @@ import numpy as np
 
 from pointspider.core.errors import InputError
 from pointspider.mappers.base import Predictor
-from pointspider.training.tensors import Arrays, read_tensors
+from pointspider.training.tensors import Arrays, read_content, read_tensors
 
 
 def load_predictor(path: str | Path) -> Predictor:
@@ -38,6 +38,18 @@ def read_predictor(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     if content.get("kind") not in ("network", "affine"):
         raise InputError(f"{path}: is not a predictor. Delete it and run again.")
     return tensors, content
+
+
+def read_metadata(path: str | Path) -> dict[str, Any]:
+    """Read the description in a predictor's file, without its tensors.
+
+    Raises:
+        InputError: the file is missing, damaged or not a predictor.
+    """
+    content = read_content(path)
+    if content.get("kind") not in ("network", "affine"):
+        raise InputError(f"{path}: is not a predictor. Delete it and run again.")
+    return content
 
 
 def check_tensors(

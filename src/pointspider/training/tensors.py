@@ -45,13 +45,26 @@ def read_tensors(path: str | Path) -> tuple[Arrays, dict[str, Any]]:
     """
     if not verify_tensors(path):
         raise InputError(f"{path}: has no checksum of this program. Delete it and run again.")
+    content = read_content(path)
+    with safetensors.safe_open(path, framework="np") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, content  # noqa: SIM118 (not a dict)
+
+
+def read_content(path: str | Path) -> dict[str, Any]:
+    """Read the content of a file of `write_tensors`, without its arrays. Does not compare the checksum.
+
+    Raises:
+        InputError: the file is missing, damaged or of another program.
+    """
     try:
         with safetensors.safe_open(path, framework="np") as file:
-            content = json.loads(next(iter(file.metadata().values())))
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise InputError(f"{path}: not a safetensors file ({error}). Delete it and run again.") from error
-    return arrays, content
+            (content,) = (file.metadata() or {}).values()
+            found: dict[str, Any] = {**json.loads(content)}
+    except (OSError, safetensors.SafetensorError, TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: is damaged or of another program ({error}). Delete it and run again."
+        ) from error
+    return found
 
 
 def verify_tensors(path: str | Path) -> bool:
