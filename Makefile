@@ -1,6 +1,7 @@
 # `make tables` (Tables I-III) and `make test`. Both create .venv from the lock if it is missing.
 
 PYTHON ?= python3
+PRESET ?= embedded
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST_ARGS := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
@@ -9,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export USER ?= user
 export XDG_CACHE_HOME ?= $(shell test -w "$$HOME" && echo "$$HOME/.cache" || echo "$(CURDIR)/tmp/cache")
 
-.PHONY: tables test test-all fuzz lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema publish
+.PHONY: tables test test-all fuzz lint sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema publish report crate
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -45,6 +46,16 @@ publish: $(INSTALLED)
 	cp results/embedded/speed/table1.* results/embedded/speed/speed.svg docs/embedded/speed
 	rm docs/embedded/tables/*_corruptions.csv # a megabyte, shown by the plots
 	sed -i.bak /sheets/d docs/embedded/tables/summary.md && rm docs/embedded/tables/summary.md.bak # megabytes too
+
+# Snakemake's report of a finished run, one HTML file: results/$(PRESET)/report.html.
+report: $(INSTALLED)
+	snakemake --cores all --config preset=$(PRESET) $(SNAKEMAKE_ARGS) -- pages
+	snakemake --cores all --config preset=$(PRESET) $(SNAKEMAKE_ARGS) --report results/$(PRESET)/report.html \
+	  --report-stylesheet workflow/report/style.css -- pages
+
+# The run as an RO-Crate to deposit, with its report: results/$(PRESET)/crate.zip.
+crate: report
+	python workflow/crate.py results/$(PRESET) results/$(PRESET)/crate.zip
 
 # The JSON schema and the reference page of the parameters, from their models.
 schema: $(INSTALLED)

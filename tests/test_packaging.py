@@ -26,6 +26,7 @@ DISTRIBUTIONS = {
     "open_clip": "open-clip-torch",
     "pydantic_core": "pydantic",
     "sklearn": "scikit-learn",
+    "markdown_it": "markdown-it-py",
     "yaml": "pyyaml",
 }
 #: The extras that each package may import from, beside the base. `core` reads and writes tables for `study`.

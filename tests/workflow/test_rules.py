@@ -30,7 +30,8 @@ def test_every_file_of_rules_is_short_and_says_what_it_does(root):
 
 
 def test_every_rule_is_in_a_stage(rules, stages):
-    assert set(rules) == {rule for stage in stages.values() for rule in stage.rules}
+    phases = {name for name, rule in rules.items() if rule.file != "report.smk"}  # shows a run
+    assert phases == {rule for stage in stages.values() for rule in stage.rules}
 
 
 def test_no_rule_refers_to_a_rule_of_another_stage(rules, stages):

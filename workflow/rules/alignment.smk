@@ -61,27 +61,21 @@ rule tabulate_alignment:
         levels=expand(rules.evaluate_mappers.output.levels, split=SPLITS),
         curves=[f"{RESULTS}/curves/objects/{norm}" for norm in NORMS],
     output:
-        tables=report(
-            expand(
-                f"{RESULTS}/tables/{{table}}.csv",
-                table=[
-                    "table3",
-                    "alignment",
-                    "gains",
-                    "predictors",
-                    "splits",
-                    "alignment_corruptions",
-                ],
-            ),
-            category="Tables",
+        tables=expand(
+            f"{RESULTS}/tables/{{table}}.csv",
+            table=[
+                "table3",
+                "alignment",
+                "gains",
+                "predictors",
+                "splits",
+                "alignment_corruptions",
+            ],
         ),
         provenance=f"{RESULTS}/tables/table3.json",
-        plots=report(
-            expand(
-                f"{RESULTS}/plots/{{plot}}.svg",
-                plot=["alignment", "retrieval", "alignment_corruptions", "loss_curves"],
-            ),
-            category="Plots",
+        plots=expand(
+            f"{RESULTS}/plots/{{plot}}.svg",
+            plot=["alignment", "retrieval", "alignment_corruptions", "loss_curves"],
         ),
     log:
         f"{LOGS}/tabulate_alignment.log",

@@ -12,7 +12,7 @@ rule draw_renders:
         manifest=MANIFESTS["roulette"],
         renders=RENDERS,
     output:
-        report(f"{RESULTS}/sheets/renders.png", category="Contact sheets"),
+        f"{RESULTS}/sheets/renders.png",
     log:
         f"{LOGS}/draw_renders.log",
     conda:
@@ -31,8 +31,8 @@ rule draw_clouds:
         source_files,
         objects=f"{RESULTS}/objects.csv",
     output:
-        classes=report(f"{RESULTS}/sheets/classes.png", category="Contact sheets"),
-        corruptions=report(f"{RESULTS}/sheets/corruptions.png", category="Contact sheets"),
+        classes=f"{RESULTS}/sheets/classes.png",
+        corruptions=f"{RESULTS}/sheets/corruptions.png",
     log:
         f"{LOGS}/draw_clouds.log",
     conda:

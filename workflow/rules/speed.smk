@@ -43,11 +43,11 @@ rule tabulate_speed:
         records=f"{RESULTS}/speed.csv",
         variants=f"{RESULTS}/speed.json",
     output:
-        table=report(f"{RESULTS}/speed/table1.csv", category="Tables"),
+        table=f"{RESULTS}/speed/table1.csv",
         measures=f"{RESULTS}/speed/speed_measures.csv",
         provenance=f"{RESULTS}/speed/table1.json",
-        page=report(f"{RESULTS}/speed/table1.md", category="Tables"),
-        plot=report(f"{RESULTS}/speed/speed.svg", category="Plots"),
+        page=f"{RESULTS}/speed/table1.md",
+        plot=f"{RESULTS}/speed/speed.svg",
     log:
         f"{LOGS}/tabulate_speed.log",
     conda:

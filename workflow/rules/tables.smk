@@ -13,13 +13,13 @@ rule tabulate_zero_shot:
         images=expand(IMAGE_EMBEDDINGS, clip=CLIPS),
         prompts=expand(PROMPTS, clip=CLIPS),
     output:
-        table=report(f"{RESULTS}/tables/table2.csv", category="Tables"),
-        measures=report(f"{RESULTS}/tables/zero_shot.csv", category="Tables"),
-        pairs=report(f"{RESULTS}/tables/model_pairs.csv", category="Tables"),
-        corruptions=report(f"{RESULTS}/tables/zero_shot_corruptions.csv", category="Tables"),
+        table=f"{RESULTS}/tables/table2.csv",
+        measures=f"{RESULTS}/tables/zero_shot.csv",
+        pairs=f"{RESULTS}/tables/model_pairs.csv",
+        corruptions=f"{RESULTS}/tables/zero_shot_corruptions.csv",
         provenance=f"{RESULTS}/tables/table2.json",
-        accuracies_plot=report(f"{RESULTS}/plots/zero_shot.svg", category="Plots"),
-        corruptions_plot=report(f"{RESULTS}/plots/corruptions.svg", category="Plots"),
+        accuracies_plot=f"{RESULTS}/plots/zero_shot.svg",
+        corruptions_plot=f"{RESULTS}/plots/corruptions.svg",
     log:
         f"{LOGS}/tabulate_zero_shot.log",
     conda:
@@ -75,7 +75,7 @@ rule summarise:
         ],
         linked=[rules.draw_renders.output, rules.draw_clouds.output],
     output:
-        report(f"{RESULTS}/tables/summary.md", category="Tables"),
+        f"{RESULTS}/tables/summary.md",
     log:
         f"{LOGS}/summarise.log",
     conda:
