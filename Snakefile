@@ -16,11 +16,15 @@ min_version("9.0")
 configfile: f"{workflow.basedir}/params.yaml"
 
 
+# For --sdm apptainer: envs/apptainer.def
+container: f"{workflow.basedir}/pointspider.sif"
+
+
 include: "workflow/rules/common.smk"
 
 
 from pointspider.core.files import remove_temporaries
-from pointspider.study.slurm import running_jobs
+from pointspider.study.slurm import impossible_requests, running_jobs
 
 
 report: "workflow/report/workflow.rst"
@@ -32,6 +36,13 @@ onstart:
             f"Slurm jobs of an earlier run are still in the queue: {' '.join(jobs)}. Wait for them, or cancel "
             f"them with `scancel {' '.join(jobs)}`, then run again."
         )
+    if workflow.is_main_process and workflow.executor_plugin.name == "slurm":
+        requests = {job.rule.name: job.resources for job in workflow.dag.needrun_jobs()}
+        if problems := impossible_requests(requests):
+            raise WorkflowError(
+                *problems,
+                "Change `cores` or `set-resources` in profiles/slurm/config.yaml.",
+            )
     if workflow.is_main_process:
         remove_temporaries(RESULTS)  # of a killed run
 

@@ -2,7 +2,14 @@
 
 import hashlib
 import json
+import os
+import re
+import shutil
+import socket
+import subprocess
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -53,29 +60,46 @@ def test_reproducing_again_runs_nothing(reproduced):
     assert metrics[""]["data"]["results/embedded/metrics.json"]["data"]["mapper"] == "LNORM"
 
 
+def jobs(output: str) -> Counter[str]:
+    """How often each message of a job is in the output of Snakemake, without names of classes."""
+    messages = re.findall(r"^Job \d+: (.+)$", output, re.MULTILINE)
+    return Counter(re.sub(r" of (chair|cone|table)$", " of a class", message) for message in messages)
+
+
+def restore(project) -> None:
+    project.run("git", "checkout", "--quiet", ".")
+    project.run("dvc", "checkout", "--quiet")
+
+
 def test_selecting_another_mapper_reruns_no_render_and_no_embedding(reproduced):
-    output = reproduced.run("dvc", "exp", "run", "-S", "mapper.norm=none").stdout
+    output = reproduced.run("dvc", "exp", "run", "-S", "mapper.norm=none", "--name", "base").stdout
     for stage in ("data", "render", "encoders", "embed", "map"):
         assert f"Stage '{stage}' didn't change, skipping" in output
-    assert "Running stage 'select'" in output
+    assert jobs(output) == {"write the metrics of the mapper with norm 'none'": 1}
     metrics = json.loads((reproduced.directory / "results/embedded/metrics.json").read_text())
     assert metrics["mapper"] == "BASE"
     shown = json.loads(reproduced.run("dvc", "exp", "show", "--json").stdout)
-    assert len(shown[0]["experiments"] or []) + len(shown[1]["experiments"] or []) >= 1
-    reproduced.run("git", "checkout", "--quiet", ".")
-    reproduced.run("dvc", "checkout", "--quiet")
+    assert [exp["name"] for head in shown for exp in head["experiments"] or []] == ["base"]
+    diff = json.loads(reproduced.run("dvc", "exp", "diff", "HEAD", "base", "--json").stdout)
+    assert diff["params"]["params.yaml"] == {"mapper.norm": {"old": "layer", "new": "none"}}
+    assert diff["metrics"]["results/embedded/metrics.json"]["mapper"]["new"] == "BASE"
+    restore(reproduced)
 
 
 def test_no_experiment_uses_the_renders_of_another(reproduced):
     """Snakemake stores no hashes of outputs: deleted outputs and --allowed-rules separate experiments."""
     resolution, corruptions = "presets.embedded.render.resolution", "clouds.corruptions"
     assert sizes(reproduced) == {32}
-    reproduced.run("dvc", "exp", "run", "-S", f"{resolution}=48", "render")
+    output = reproduced.run("dvc", "exp", "run", "-S", f"{resolution}=48", "render").stdout
+    assert jobs(output) == {"render the clouds of a class": 3}
     assert sizes(reproduced) == {48}
-    reproduced.run("git", "checkout", "--quiet", ".")
-    reproduced.run("dvc", "checkout", "--quiet")
+    restore(reproduced)
     assert sizes(reproduced) == {32}
-    reproduced.run("dvc", "exp", "run", "-S", f"{corruptions}=[uniform,occlusion,shear]", "render")
+    changed = f"{corruptions}=[uniform,occlusion,shear]"
+    output = reproduced.run("dvc", "exp", "run", "-S", changed, "render").stdout
+    data = ["list the objects of the source 'procedural'", "draw the clouds to align, evaluate and train on"]
+    expected = {"render the clouds of a class": 3, "build the clouds of a class": 3}
+    assert jobs(output) == expected | dict.fromkeys(data, 1)
     assert sizes(reproduced) == {32}
     drawn = read_csv(reproduced.directory / "results/embedded/manifests/alignment.csv")
     assert "shear" in set(drawn["corruption"])
@@ -84,8 +108,7 @@ def test_no_experiment_uses_the_renders_of_another(reproduced):
         for p in (reproduced.directory / RENDERS).rglob("*.png")
     }
     assert set(drawn["cloud_id"]) <= found
-    reproduced.run("git", "checkout", "--quiet", ".")
-    reproduced.run("dvc", "checkout", "--quiet")
+    restore(reproduced)
 
 
 def test_an_experiment_needs_a_commit(project):
@@ -95,45 +118,101 @@ def test_an_experiment_needs_a_commit(project):
     assert not (project.directory / "results").exists()
 
 
+#: Jobs of the stage `tables`: Table I is tabulated, and not measured again.
+TABLES = {
+    "draw the contact sheet of renders": 1,
+    "draw the contact sheets of clouds": 1,
+    "evaluate the mappers and the baselines, split by classes": 1,
+    "evaluate the mappers and the baselines, split by objects": 1,
+    "write Table I": 1,
+    "write Table II": 1,
+    "write Table III": 1,
+    "write the summary": 1,
+}
+SELECT = {"write the metrics of the mapper with norm 'layer'": 1}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", [["--temp"], ["--queue"]], ids=["temp", "queue"])
-def test_an_experiment_outside_of_the_workspace_runs_its_stages_only(reproduced, mode):
-    """Modification times are wrong there. Snakemake must not measure Table I again to tabulate it."""
-    output = reproduced.run(
-        "dvc", "exp", "run", *mode, "-S", "zero_shot.top=[1,2]", "--name", mode[0][2:]
-    ).stdout
-    if mode == ["--queue"]:
+@pytest.mark.parametrize("mode", ["--temp", "--queue"])
+def test_experiments_outside_of_the_workspace_run_their_stages_only(reproduced, mode):
+    """Modification times are wrong there, and two workers run two experiments at a time."""
+    names = ["first", "second"] if mode == "--queue" else ["third"]
+    for name, top in zip(names, ("[1,2]", "[2,3]"), strict=False):
+        output = reproduced.run(
+            "dvc", "exp", "run", mode, "-S", f"zero_shot.top={top}", "--name", name
+        ).stdout
+    if mode == "--queue":
         reproduced.run("dvc", "queue", "start", "--jobs", "2")
-        wait_for_queue(reproduced)
-        output = reproduced.run("dvc", "queue", "logs", "queue").stdout
-    assert "Running stage 'tables'" in output
-    assert "write Table I\n" in output
-    assert "measure the speed" not in output
+        wait_for_queue(reproduced, names)
+    for name in names:
+        if mode == "--queue":
+            output = reproduced.run("dvc", "queue", "logs", name).stdout
+        assert jobs(output) == TABLES | SELECT
     assert reproduced.run("git", "status", "--porcelain").stdout == ""
-    reproduced.run("dvc", "exp", "apply", mode[0][2:])
+    reproduced.run("dvc", "exp", "apply", names[0])
     assert "speed.csv" not in reproduced.run("dvc", "status").stdout
-    reproduced.run("git", "checkout", "--quiet", ".")
-    reproduced.run("dvc", "checkout", "--quiet")
+    table = read_csv(reproduced.directory / RESULTS / "tables/table2.csv")
+    assert {"top1", "top2"} <= set(table.columns)
+    plots = reproduced.run("dvc", "plots", "diff", "HEAD", names[0], "--json").stdout
+    assert "test_l1" in plots
+    restore(reproduced)
 
 
-def wait_for_queue(project, seconds=900):
+def wait_for_queue(project, names, seconds=1800):
     deadline = time.monotonic() + seconds
-    while "Success" not in (status := project.run("dvc", "queue", "status").stdout):
+    while (status := project.run("dvc", "queue", "status").stdout).count("Success") < len(names):
         assert "Failed" not in status, status
         assert time.monotonic() < deadline
         time.sleep(2)
 
 
+@pytest.fixture
+def ssh_server(tmp_path):
+    """An SSH server on loopback that accepts one key; its URL, and the file of the key."""
+    server = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    if server is None or os.geteuid():
+        pytest.skip("needs sshd and root")
+    for name in ("host", "id"):
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)], check=True
+        )
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {
+        "ListenAddress": "127.0.0.1", "Port": port, "HostKey": tmp_path / "host", "StrictModes": "no",
+        "AuthorizedKeysFile": tmp_path / "id.pub", "PasswordAuthentication": "no", "UsePAM": "no",
+        "PermitRootLogin": "prohibit-password", "Subsystem": "sftp internal-sftp",
+    }  # fmt: skip
+    (tmp_path / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    Path("/run/sshd").mkdir(exist_ok=True)
+    process = subprocess.Popen([server, "-D", "-f", str(tmp_path / "sshd_config")])
+    yield f"ssh://root@127.0.0.1:{port}", tmp_path / "id"
+    process.terminate()
+    process.wait()
+
+
 @pytest.mark.slow
-def test_a_clone_gets_the_results_from_a_remote(reproduced, tmp_path):
+@pytest.mark.parametrize("kind", ["directory", "ssh"])
+def test_a_clone_gets_the_results_from_a_remote(reproduced, tmp_path, request, kind):
     """`make sync`: after `dvc pull`, Snakemake has nothing to do."""
-    clone = type(reproduced)(tmp_path / "clone")
-    reproduced.run("dvc", "remote", "add", "--quiet", "--default", "here", str(tmp_path / "remote"))
+    url, remote = str(tmp_path / "remote"), ["dvc", "remote"]
+    if kind == "ssh":
+        server, key = request.getfixturevalue("ssh_server")
+        url = server + url
+    reproduced.run(*remote, "add", "--quiet", "--force", "--default", kind, url)
+    if kind == "ssh":
+        reproduced.run(*remote, "modify", kind, "keyfile", str(key))
     reproduced.commit()
     reproduced.run("dvc", "push", "--quiet")
+    assert "Everything is up to date" in reproduced.run("dvc", "push").stdout
+    clone = type(reproduced)(tmp_path / "clone")
     reproduced.run("git", "clone", "--quiet", ".", str(clone.directory))
-    clone.run("dvc", "pull", "--quiet")
-    assert clone.run("dvc", "status", "--json").stdout.strip() == "{}"
-    clone.snakemake("--touch", "--forceall")
+    clone.run("make", "sync", "INSTALLED=")
     assert clone.planned() == {}
+    assert "Data and pipelines are up to date." in clone.run("dvc", "repro").stdout
     assert clone.run("git", "status", "--porcelain").stdout == ""
+    first, second = hashes(reproduced.directory / RESULTS), hashes(clone.directory / RESULTS)
+    assert {name for name in first if first[name] != second.get(name)} <= {
+        name for name in first if ".snakemake_timestamp" in name
+    }

@@ -1,6 +1,8 @@
 """profiles/slurm on a Slurm of one node without accounting, from Debian's packages slurm-wlm and munge."""
 
+import hashlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,6 +15,7 @@ import pytest
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 RESULTS = "results/embedded"
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # job steps read it there
+MAX_SECONDS = 300
 DAEMONS = ("munged", "slurmctld", "slurmd")
 
 
@@ -78,19 +81,105 @@ def wait(condition, seconds: float = 120) -> None:
         time.sleep(0.2)
 
 
-def test_jobs_run_as_arrays_without_accounting(cluster, project):
-    result = project.run("snakemake", "--profile", "profiles/slurm", "data")
-    assert "6 of 6 steps (100%) done" in result.stdout
-    assert len(list((project.directory / RESULTS / "clouds").glob("*.h5"))) == 3
-    assert result.stdout.count("Submitted array job") == 1
+#: Ask for the status of jobs every 2 s instead of 40, as suits jobs of seconds.
+PROFILE = ("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "2")
+PROFILE += ("--seconds-between-status-checks", "2", "--latency-wait", "5")
+
+
+def restart_slurmctld(directory: Path, seconds: float) -> None:
+    """Kill the controller, and start it again with its state after some time."""
+    path = directory / "slurmctld.pid"
+    os.kill(int(path.read_text()), signal.SIGKILL)
+    time.sleep(seconds)
+    path.unlink(missing_ok=True)
+    subprocess.run(["slurmctld"], check=True)
+
+
+def queue(state: str = "RUNNING") -> list[str]:
+    return output("squeue", "--noheader", f"--states={state}", "--format=%A").split()
+
+
+def hashes(directory: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file() and not path.relative_to(directory).parts[0].startswith("speed")
+    }
+
+
+def test_the_results_are_those_of_a_local_run(cluster, project, finished_project):
+    """Without accounting, while the controller is away for some seconds."""
+    started = time.monotonic()
+    run = project.start("snakemake", *PROFILE)
+    wait(lambda: (project.directory / RESULTS / "clouds/cone.h5").exists() or run.poll() is not None)
+    restart_slurmctld(cluster, seconds=5)
+    assert run.wait() == 0
+    assert time.monotonic() - started < MAX_SECONDS or os.getloadavg()[0] > 4
+    assert hashes(project.directory / RESULTS) == hashes(finished_project.directory / RESULTS)
+    (log,) = (project.directory / ".snakemake/log").glob("*.log")
+    text = log.read_text()
+    assert "29 of 29 steps (100%) done" in text
+    assert text.count("has been submitted with SLURM jobid") == 19
+    # What the rule declares
+    job = re.search(r"Job \d+ has been submitted with SLURM jobid (\d+) \(log: \S+rule_measure_speed", text)[
+        1
+    ]
+    shown = output("scontrol", "show", "job", job)
+    for text in ("NumCPUs=4", "TimeLimit=04:00:00", "MinMemoryNode=4000M"):
+        assert text in shown
 
 
 def test_the_log_of_a_failed_job_is_printed(cluster, project):
     project.edit(
         "workflow/scripts/list_objects.py", "    write_csv(", "    raise ZeroDivisionError\n    write_csv("
     )
-    options = ("--retries", "0", f"{RESULTS}/objects.csv")
-    result = project.run("snakemake", "--profile", "profiles/slurm", *options, check=False)
+    result = project.run("snakemake", *PROFILE, "--retries", "0", f"{RESULTS}/objects.csv", check=False)
     assert result.returncode != 0
-    assert "Error in rule list_objects:" in result.stdout
+    assert "list_objects" in result.stdout
     assert "ZeroDivisionError" in result.stdout
+
+
+def test_a_killed_job_is_tried_again(cluster, project):
+    run = project.start("snakemake", *PROFILE, f"{RESULTS}/manifests/test.csv")
+    wait(queue)
+    (job,) = queue()
+    subprocess.run(["scancel", job], check=True)
+    assert run.wait() == 0
+    assert (project.directory / RESULTS / "manifests/test.csv").exists()
+    (log,) = (project.directory / ".snakemake/log").glob("*.log")
+    assert log.read_text().count("has been submitted with SLURM jobid") == 2
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
+def test_a_workflow_that_was_killed_or_cancelled_continues(cluster, project, sent):
+    target = (f"{RESULTS}/renders/cone",)
+    run = project.start("snakemake", *PROFILE, *target)
+    wait(queue)
+    os.killpg(run.pid, sent)
+    assert run.wait(timeout=60) != 0
+    if sent == signal.SIGKILL:  # its job is still there: a second one would write the same files
+        jobs = queue()
+        project.snakemake("--unlock")
+        refused = project.run("snakemake", *PROFILE, *target, check=False)
+        assert refused.returncode != 0
+        assert f"are still in the queue: {' '.join(jobs)}." in refused.stdout
+        assert queue("PENDING,RUNNING") == jobs
+        subprocess.run(["scancel", *jobs], check=True)
+    wait(lambda: not queue("PENDING,RUNNING,COMPLETING"))
+    project.run("snakemake", *PROFILE, *target)
+    assert list((project.directory / RESULTS / "renders/cone").rglob("*.png"))
+
+
+def test_a_request_that_no_node_fulfils_stops_the_run(cluster, project):
+    requests = {
+        "measure_speed": ("--cores", "16"),
+        "list_objects": ("--set-resources", "list_objects:mem_mb=64000"),
+        "draw_manifests": ("--set-resources", "draw_manifests:gpu=1"),
+    }
+    for rule, options in requests.items():
+        result = project.run("snakemake", *PROFILE, *options, check=False)
+        assert result.returncode != 0
+        assert f"{rule} asks for " in result.stdout
+        assert "no node of Slurm has them" in result.stdout
+    assert queue("PENDING,RUNNING") == []
+    assert not (project.directory / RESULTS).exists()

@@ -1,9 +1,14 @@
-"""Jobs of earlier runs in the queue of Slurm."""
+"""What the queue and the nodes of Slurm say before a run starts."""
 
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+#: What a job can ask for: its name in Snakemake's resources, and in a message.
+UNITS = {"_cores": "CPUs", "mem_mb": "MB of memory", "gpu": "GPUs"}
 
 
 def running_jobs(directory: Path) -> list[str]:
@@ -13,19 +18,47 @@ def running_jobs(directory: Path) -> list[str]:
     write the same files. The job of this process does not count. Without a working `squeue`, the list is
     empty.
     """
-    if shutil.which("squeue") is None:
-        return []
-    command = [
-        "squeue",
-        "--noheader",
-        "--me",
-        "--states=PENDING,CONFIGURING,RUNNING,SUSPENDED",
-        "--format=%A %Z",
-    ]
-    try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    jobs = dict(line.split(" ", 1) for line in result.stdout.splitlines() if " " in line)
+    states = "--states=PENDING,CONFIGURING,RUNNING,SUSPENDED"
+    lines = _lines("squeue", "--noheader", "--me", states, "--format=%A %Z")
+    jobs = dict(line.split(" ", 1) for line in lines if " " in line)
     own = os.environ.get("SLURM_JOB_ID")
     return sorted(job for job, place in jobs.items() if job != own and Path(place) == directory.resolve())
+
+
+def impossible_requests(requests: Mapping[str, Mapping[str, object]]) -> list[str]:
+    """A sentence for each request that no node of the cluster can fulfil.
+
+    Slurm refuses such a job, or lets it wait for ever. Without a working `sinfo`, the list is empty.
+
+    Args:
+        requests: Snakemake's resources of a job, by the name of its rule.
+    """
+    nodes = [_capacity(line) for line in _lines("sinfo", "--noheader", "--Node", "--format=%c %m %G")]
+    if not nodes:
+        return []
+    problems = []
+    for rule, resources in requests.items():
+        asked = {name: resources.get(name) for name in UNITS}
+        wanted = {name: value for name, value in asked.items() if isinstance(value, int) and value > 0}
+        if not any(all(node[name] >= value for name, value in wanted.items()) for node in nodes):
+            request = ", ".join(f"{value} {UNITS[name]}" for name, value in wanted.items())
+            problems.append(f"{rule} asks for {request}: no node of Slurm has them.")
+    return problems
+
+
+def _capacity(line: str) -> dict[str, int]:
+    """CPUs, memory and GPUs of a node from `sinfo --format='%c %m %G'`, e.g. `8 32000 gpu:a100:2(S:0)`."""
+    cpus, memory, devices = line.split(maxsplit=2)
+    gpus = re.findall(r"gpu(?::[^:,()]+)?:(\d+)", devices)
+    return {"_cores": int(cpus.rstrip("+")), "mem_mb": int(memory.rstrip("+")), "gpu": sum(map(int, gpus))}
+
+
+def _lines(command: str, *arguments: str) -> Iterable[str]:
+    """What a command of Slurm prints; nothing if it is missing or fails."""
+    if shutil.which(command) is None:
+        return []
+    try:
+        result = subprocess.run([command, *arguments], capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return result.stdout.splitlines()
