@@ -50,6 +50,7 @@ PLUGINS = {
     "mapbox-earcut",
     "mypy",
     "pyoidn",
+    "pytest-xdist",
     "ruff",
     "setuptools",
     "snakefmt",

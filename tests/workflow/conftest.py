@@ -1,8 +1,9 @@
 """Fixtures of the workflow's tests: its rules and stages as text."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
@@ -63,3 +64,16 @@ def stages(root: Path) -> dict[str, Stage]:
         )
         for name, stage in content.items()
     }
+
+
+@pytest.fixture(scope="session")
+def count_submissions() -> Callable[[Any], int]:
+    """A function that counts the jobs of Slurm, single and grouped, that a project would submit."""
+
+    def count(project: Any) -> int:
+        plan = project.run("snakemake", "--profile", "profiles/slurm", "--dry-run").stdout
+        groups = re.findall(r"Group job \w+ \(jobs", plan)
+        single = re.findall(r"^Job \d+: ", plan, re.MULTILINE)
+        return len(groups) + len(single)
+
+    return count

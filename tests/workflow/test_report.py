@@ -60,8 +60,9 @@ def test_the_report_shows_every_page(page, reported):
     sources = {f"{entry.category}/{entry.title}": source for source, entry in PAGES.items()}
     for category in {entry.category for entry in ENTRIES.values()}:
         page.evaluate("category => app.showCategory(category)", category)
-        page.wait_for_selector("nav table")
         titles = {entry.title for entry in ENTRIES.values() if entry.category == category}
+        for title in titles:
+            page.locator("nav tbody td", has_text=title).first.wait_for()
         rows = page.locator("nav tbody tr")
         assert {row.locator("td").first.inner_text() for row in rows.all()} == titles
         for row in rows.all():

@@ -104,6 +104,37 @@ def has_code(path) -> bool:
     return path.suffix != ".py" or len(ast.parse(path.read_text()).body) > 1
 
 
+def test_slurm_gets_few_jobs(project, count_submissions):
+    """Of the preset `embedded` with its 40 classes, whose rules run 107 jobs and more."""
+    project.change(
+        {
+            "presets.embedded.clouds.classes": "all",
+            "presets.embedded.alignment.split": {"train": 120, "test": 40},
+            "presets.embedded.alignment.held_out_classes": 10,
+        }
+    )
+    assert 20 <= count_submissions(project) <= 30
+    # An array of fewer jobs than are ready is never submitted (snakemake-executor-plugin-slurm 2.8.0)
+    assert "slurm-array-jobs:" not in (project.directory / "profiles/slurm/config.yaml").read_text()
+
+
+def test_both_images_are_built_by_the_same_steps(root):
+    """From files that exist, the lock among them."""
+    docker, apptainer = (
+        re.sub(r"\s*\\\n\s*&&|\s&&", "\n", (root / f"envs/{name}").read_text())
+        for name in ("Dockerfile", "apptainer.def")
+    )
+    steps = re.findall(r"^\s*(?:RUN )?((?:apt-get|make|rm) .*)$", docker, re.MULTILINE)
+    assert [step.strip() for step in steps] == [
+        step.strip() for step in re.findall(r"^    ((?:apt-get|make|rm) .*)$", apptainer, re.MULTILINE)
+    ]
+    assert any("make .venv/.installed" in step for step in steps)
+    copied = {name for line in re.findall(r"^COPY (.*) \S+$", docker, re.MULTILINE) for name in line.split()}
+    assert copied == set(re.findall(r"^    (\S+) /opt/pointspider/\1$", apptainer, re.MULTILINE))
+    assert "requirements.lock" in copied
+    assert all((root / name).exists() for name in copied)
+
+
 def conda_pins(path) -> list[str]:
     entries = yaml.safe_load(path.read_text())["dependencies"]
     return next(entry["pip"] for entry in entries if isinstance(entry, dict))

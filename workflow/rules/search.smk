@@ -24,7 +24,7 @@ rule evaluate_search:
     output:
         records=f"{RESULTS}/evaluations/search/records.csv",
         duplicates=f"{RESULTS}/evaluations/search/duplicates.csv",
-        curves=report(f"{RESULTS}/tables/duplicates.csv", category="Tables"),
+        curves=f"{RESULTS}/tables/duplicates.csv",
     log:
         f"{LOGS}/evaluate_search.log",
     benchmark:
@@ -54,18 +54,12 @@ rule tabulate_search:
         duplicates=rules.evaluate_search.output.duplicates,
         curves=rules.evaluate_search.output.curves,
     output:
-        tables=report(
-            expand(
-                f"{RESULTS}/tables/{{table}}.csv",
-                table=["table5", "search", "search_differences"],
-            ),
-            category="Tables",
+        tables=expand(
+            f"{RESULTS}/tables/{{table}}.csv",
+            table=["table5", "search", "search_differences"],
         ),
         provenance=f"{RESULTS}/tables/table5.json",
-        plots=report(
-            expand(f"{RESULTS}/plots/{{plot}}.svg", plot=["search", "duplicates"]),
-            category="Plots",
-        ),
+        plots=expand(f"{RESULTS}/plots/{{plot}}.svg", plot=["search", "duplicates"]),
     log:
         f"{LOGS}/tabulate_search.log",
     conda:

@@ -51,9 +51,9 @@ rule tabulate_search_speed:
         speed=f"{RESULTS}/speed.csv",
         variants=f"{RESULTS}/speed.json",
     output:
-        table=report(f"{RESULTS}/speed/table5_seconds.csv", category="Tables"),
-        page=report(f"{RESULTS}/speed/table5_seconds.md", category="Tables"),
-        plot=report(f"{RESULTS}/speed/table5_seconds.svg", category="Plots"),
+        table=f"{RESULTS}/speed/table5_seconds.csv",
+        page=f"{RESULTS}/speed/table5_seconds.md",
+        plot=f"{RESULTS}/speed/table5_seconds.svg",
     log:
         f"{LOGS}/tabulate_search_speed.log",
     conda:

@@ -24,6 +24,9 @@ PAGES = {
         FINDINGS, "Tables II and III: summary", "What Tables II and III show, and their figures."
     ),
     "speed/table1.md": Page(FINDINGS, "Table I: summary", "What Table I shows, and its figures."),
+    "speed/table5_seconds.md": Page(
+        FINDINGS, "Table V: times", "The times of Table V, and how they were measured."
+    ),
     "speed/table1.csv": Page(
         TABLES, "Table I: rendering speed", "Points per second of each Mitsuba variant and method."
     ),
@@ -68,6 +71,21 @@ PAGES = {
     "tables/alignment_corruptions.csv": Page(
         TABLES, "Table III: by corruption", "Measures of each predictor on the clouds of a corruption level."
     ),
+    "tables/table5.csv": Page(
+        TABLES, "Table V: search", "Search by renders, by point features and by mapped clouds."
+    ),
+    "tables/search.csv": Page(
+        TABLES, "Table V: every measure", "Measures of each path of search, by corruption level."
+    ),
+    "tables/search_differences.csv": Page(
+        TABLES, "Table V: differences", "Measures of one path minus those of another."
+    ),
+    "evaluations/search/duplicates.csv": Page(
+        TABLES, "Table V: duplicates", "Recall and precision of duplicates, by severity."
+    ),
+    "speed/table5_seconds.csv": Page(
+        TABLES, "Table V: times", "Seconds of each step from a cloud to an embedding."
+    ),
     "speed/speed.svg": Page(PLOTS, "Table I: rendering speed", "Points per second, on a log scale."),
     "plots/zero_shot.svg": Page(
         PLOTS, "Table II: accuracy", "Zero-shot accuracy of each CLIP, with 95 % intervals."
@@ -87,6 +105,9 @@ PAGES = {
     "plots/loss_curves.svg": Page(
         PLOTS, "Table III: loss curves", "Training and test loss of the mappers by epoch, all seeds."
     ),
+    "plots/search.svg": Page(PLOTS, "Table V: search", "Measures of each path of search, by severity."),
+    "plots/duplicates.svg": Page(PLOTS, "Table V: duplicates", "Recall and precision of duplicates."),
+    "speed/table5_seconds.svg": Page(PLOTS, "Table V: times", "Seconds of each step, by path of search."),
     "sheets/classes.png": Page(SHEETS, "Classes", "A clean cloud of every class."),
     "sheets/corruptions.png": Page(SHEETS, "Corruptions", "One object at every corruption level."),
     "sheets/renders.png": Page(SHEETS, "Renders", "The first Double Roulette draw: a render of every class."),
