@@ -300,6 +300,12 @@ def test_a_finished_run_is_indexed(tmp_path, capsys, finished_project):
     index = Index.open(tmp_path / "i")
     assert f"{len(index)} added" in err
     assert index.models.description.layer == "pooled"
+    metrics = json.loads((finished_project.directory / "results/embedded/metrics.json").read_text())
+    scores = {name: metrics[f"search_{name}"] for name in ("ridge", "procrustes", "BASE", "LNORM", "RNORM")}
+    chosen = metrics["search_predictor"]
+    assert metrics[f"search_{chosen}"] == max(scores.values())
+    stem = {"BASE": "seed_0_last", "LNORM": "seed_0_last", "RNORM": "seed_0_last"}.get(chosen, chosen)
+    assert index.models.description.predictor.name == stem
     item = index.store.item(0)
     assert item["id"].split("/")[0] == item["class"]
     _, points = next(iter(read_clouds(item["path"], {item["id"]}).values()))

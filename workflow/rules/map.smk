@@ -4,7 +4,8 @@
 # OUTPUTS   mappers/<split>/<norm>/    last and best weights of every seed, runs.json with their losses
 #           curves/<split>/<norm>/     train and test loss of every epoch (dvclive)
 #           mappers/<split>/fits/      every baseline, facts.json with what each fit chose
-# STEPS     train_mapper (one job per split and norm, all seeds), fit_predictors (one job per split)
+#           mappers/choice.csv         how well each retrieves training clouds that were left out: for search
+# STEPS     train_mapper (one job per split and norm, all seeds), fit_predictors (one job per split), choose_predictor
 #
 # A job that was killed continues from checkpoints/<split>/<norm>/. Checkpoints are not outputs, because Snakemake
 # deletes the outputs of a failed job, and DVC those of a stage. A job deletes its checkpoints when it is done.
@@ -89,7 +90,43 @@ rule fit_predictors:
         "../scripts/fit_predictors.py"
 
 
+rule choose_predictor:
+    input:
+        manifest=MANIFESTS["alignment"],
+        points=POINT_EMBEDDINGS,
+        images=expand(IMAGE_EMBEDDINGS, clip=PARAMS.alignment.image_embedding.model),
+    output:
+        f"{RESULTS}/mappers/choice.csv",
+    log:
+        f"{LOGS}/choose_predictor.log",
+    benchmark:
+        f"{BENCHMARKS}/choose_predictor.tsv"
+    conda:
+        "../../envs/learn.yaml"
+    threads: 1  # the scores depend on its threads
+    resources:
+        mem_mb=16000 if PARAMS.alignment.clouds == "all" else 8000 if GPUS else 2000,
+        runtime=1440 if GPUS else 120,
+        gpu=GPUS,
+    params:
+        layer=PARAMS.alignment.image_embedding.layer,
+        validation={
+            "lambdas": PARAMS.baselines.ridge_lambdas,
+            "folds": PARAMS.baselines.folds,
+            "used": PARAMS.baselines.choice_folds,
+            "fold_seed": PARAMS.seeds.split,
+        },
+        settings=PARAMS.mapper.model_dump(exclude={"norm", "seeds"}),
+        seed=PARAMS.mapper.seeds[0],
+        code=code("choose_predictor"),
+    message:
+        "choose the predictor of search"
+    script:
+        "../scripts/choose_predictor.py"
+
+
 rule map:
     input:
+        rules.choose_predictor.output,
         expand(rules.train_mapper.output, split=SPLITS, norm=NORMS),
         expand(rules.fit_predictors.output, split=SPLITS),

@@ -42,7 +42,10 @@ rule tabulate_zero_shot:
 
 rule select_mapper:
     input:
-        tables=[f"{RESULTS}/tables/{table}.csv" for table in ("zero_shot", "table3", "alignment")],
+        tables=[
+            *(f"{RESULTS}/tables/{table}.csv" for table in ("zero_shot", "table3", "alignment")),
+            f"{RESULTS}/mappers/choice.csv",
+        ],
     output:
         f"{RESULTS}/metrics.json",
     log:
@@ -67,6 +70,7 @@ rule summarise:
             rules.tabulate_zero_shot.output.pairs,
             rules.tabulate_alignment.output.tables,
             rules.tabulate_search.output.tables,
+            f"{RESULTS}/mappers/choice.csv",
         ],
         provenance=[
             rules.tabulate_zero_shot.output.provenance,

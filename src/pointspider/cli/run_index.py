@@ -13,13 +13,13 @@ from pointspider.core.files import read_hdf5, read_json
 from pointspider.encoders.images.hub import model_directory
 from pointspider.index.clouds import describe
 from pointspider.index.models import Models
+from pointspider.mappers.base import LABELS
 from pointspider.study.cloud_files import read_clouds
 from pointspider.study.config import load
 from pointspider.study.config.models import Params
 from pointspider.study.remote import read_remotes
-
-#: Norms of the mappers that the workflow trains; every other predictor is a fit.
-NORMS = ("none", "layer", "response")
+from pointspider.study.tables.choice import choose
+from pointspider.study.tables.schemas import read_table
 
 
 def load_params(options: argparse.Namespace, preset: str) -> Params:
@@ -28,13 +28,16 @@ def load_params(options: argparse.Namespace, preset: str) -> Params:
     return load(paths, {"preset": preset})
 
 
-def models_of_run(project: Path, params: Params, predictor: str, device: str = "auto") -> Models:
+def models_of_run(
+    project: Path, params: Params, predictor: str | None = None, device: str = "auto"
+) -> Models:
     """Describe the point encoder, a predictor and the CLIP of a run.
 
     Args:
         project: directory of the checkout.
         params: of the run.
-        predictor: none, layer or response (the trained mappers, first seed), or the name of a fit.
+        predictor: none, layer or response (the trained mappers, first seed), or the name of a fit; None: the
+            one that the run chose by cross-validation.
         device: see `Models`.
 
     Raises:
@@ -60,7 +63,9 @@ def models_of_run(project: Path, params: Params, predictor: str, device: str = "
         points.name,
         checkpoint,
         points=params.clouds.points,
-        predictor=_predictor(results / "mappers/objects", predictor, params.mapper.seeds[0]),
+        predictor=_predictor(
+            results / "mappers/objects", predictor or _chosen(results), params.mapper.seeds[0]
+        ),
         clip=directory,
         backend=clip.backend,
         layer=target.layer,
@@ -69,11 +74,19 @@ def models_of_run(project: Path, params: Params, predictor: str, device: str = "
     )
 
 
+def _chosen(results: Path) -> str:
+    """The predictor that cross-validation chose."""
+    name = str(choose(read_table(results / "mappers/choice.csv"))["predictor"].iloc[0])
+    return next((norm for norm, label in LABELS.items() if label == name), name)
+
+
 def _predictor(mappers: Path, name: str, seed: int) -> Path:
-    if name not in NORMS:
+    if name not in LABELS:
         fits = sorted(path.stem for path in (mappers / "fits").glob("*.safetensors"))
         if name not in fits:
-            raise InputError(f"predictor: '{name}' does not exist; choose from {', '.join([*NORMS, *fits])}.")
+            raise InputError(
+                f"predictor: '{name}' does not exist; choose from {', '.join([*LABELS, *fits])}."
+            )
         return mappers / "fits" / f"{name}.safetensors"
     run: dict[str, Any] = next(
         (run for run in read_json(mappers / name / "runs.json") if run["seed"] == seed), {}

@@ -37,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoder", help="point encoder (pointnet, …)")
     parser.add_argument("--checkpoint", type=Path, help="its weights")
     parser.add_argument("--points", type=int, help="points per cloud (default: the encoder's, or 1024)")
-    parser.add_argument("--predictor", help="file of a predictor; with --from-run its name (default: ridge)")
+    parser.add_argument(
+        "--predictor",
+        help="file of a predictor; with --from-run its name (default: the one that the run chose)",
+    )
     parser.add_argument(
         "--clip", type=Path, help="directory of the CLIP that the predictor or encoder maps to"
     )
@@ -97,7 +100,7 @@ def _models(options: argparse.Namespace) -> "Models | None":
         from pointspider.cli.run_index import load_params, models_of_run
 
         params = load_params(options, options.from_run)
-        return models_of_run(options.project, params, options.predictor or "ridge", options.device)
+        return models_of_run(options.project, params, options.predictor, options.device)
     if options.encoder is None:
         return None
     if options.checkpoint is None:

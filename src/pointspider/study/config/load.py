@@ -219,6 +219,11 @@ def _conflicts(params: Params) -> Iterator[tuple[Key, str]]:
         )
     if 1 not in params.zero_shot.top:
         yield ("zero_shot", "top"), "must contain 1: models are compared by their top-1 accuracy."
+    if params.baselines.choice_folds > params.baselines.folds:
+        yield (
+            ("baselines", "choice_folds"),
+            f"is {params.baselines.choice_folds}, but there are {params.baselines.folds} folds.",
+        )
     if points.name in images:
         yield ("encoders", "images"), f"'{points.name}' is the name of the point encoder."
     trained = {name: clip for name, clip in images.items() if clip.weights == "train"}

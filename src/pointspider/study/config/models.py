@@ -391,6 +391,8 @@ class Baselines(Section):
     """penalties to try, in units of the mean squared singular value of the centred point embeddings"""
     folds: Annotated[int, Field(ge=2)]
     """folds of the cross-validation"""
+    choice_folds: Count
+    """folds that are left out in turn to choose the predictor of search, at most `folds`"""
 
 
 class Params(Section):

@@ -10,6 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pointspider.mappers.base import LABELS
 from pointspider.study.evaluate.alignment import RECALLED
 from pointspider.study.evaluate.zero_shot import CLEAN, FIRST_DRAW, TEST
+from pointspider.study.tables.choice import CRITERION, choice_verdict
 from pointspider.study.tables.search import ALL, search_verdicts, seconds_verdict
 from pointspider.study.tables.speed import TASK
 from pointspider.study.tables.verdicts import (
@@ -73,7 +74,7 @@ def summary_page(tables: Tables, provenance: Mapping[str, Mapping[str, Any]]) ->
         made2=provenance["table2"],
         made3=provenance["table3"],
         zero_shot_verdicts=zero_shot_verdicts(zero_shot, tables["model_pairs"], prompts),
-        alignment_verdicts=alignment.verdicts(),
+        alignment_verdicts=[*alignment.verdicts(), choice_verdict(tables["choice"])],
         zero_shot_best={"model": best, "n": row["n"], "top1": row, "chance": row["chance"]},
         models=models,
         tops=top,
@@ -154,7 +155,7 @@ def selected_metrics(tables: Tables, norm: str, prompts: str) -> dict[str, float
     """The metrics of the selected mapper and of the best CLIP, flat, for `dvc metrics`.
 
     Args:
-        tables: `table3`, `alignment` and `zero_shot`.
+        tables: `table3`, `alignment`, `zero_shot` and `choice`.
         norm: none, layer or response: `mapper.norm` of params.yaml.
         prompts: the style of Table II.
 
@@ -177,6 +178,7 @@ def selected_metrics(tables: Tables, norm: str, prompts: str) -> dict[str, float
         found = float(known.get((epoch, measure), {}).get(column, "nan"))
         return None if pd.isna(found) else round(found, 6)
 
+    chosen = choice_verdict(tables["choice"])
     return {
         "mapper": predictor,
         "seeds_diverged": int(table3.loc[table3["predictor"] == predictor, "diverged"].iloc[0]),
@@ -191,6 +193,11 @@ def selected_metrics(tables: Tables, norm: str, prompts: str) -> dict[str, float
         "zero_shot_top1_mean": round(clips[clip][ALL_DRAWS], 6),
         "zero_shot_top1_clean": round(clips[clip][CLEAN], 6),
         "zero_shot_model": str(clip),
+        "search_predictor": chosen.subject,
+        "search_criterion": CRITERION,
+        "search_folds": chosen.figures["folds"],
+        "search_queries": chosen.figures["n"],
+        **{f"search_{name}": round(score, 6) for name, score in chosen.figures["scores"].items()},
     }
 
 

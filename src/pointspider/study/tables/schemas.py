@@ -95,6 +95,10 @@ SCHEMAS: dict[str, dict[str, Column]] = {
         "split": SPLIT, "kind": KIND, "predictor": NAME, "seed": COUNT_OR_NONE, "fact": NAME,
         "value": NUMBER,
     },
+    "choice": {
+        "predictor": NAME, "fold": COUNT, "n": COUNT, "reciprocal_rank": NUMBER_OR_NONE,
+        "skill": NUMBER_OR_NONE,
+    },
     "splits": {"split": SPLIT, "n_train": COUNT, "n_test": COUNT, "objects": COUNT, "gallery": COUNT},
     "alignment_corruptions": {
         "split": SPLIT, "predictor": NAME, "measure": NAME, **LEVEL, "seeds": COUNT, "value": NUMBER,
