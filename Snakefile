@@ -2,6 +2,7 @@
 #
 #   snakemake --cores all                         the preset of params.yaml
 #   snakemake --cores all --config preset=paper   the paper
+#   snakemake --cores all table4                  Table IV: other point encoders
 #
 # INPUTS    params.yaml, data/sources.csv
 # OUTPUTS   results/<preset>/{tables,plots,sheets,speed}/, results/<preset>/metrics.json
@@ -68,3 +69,5 @@ include: "workflow/rules/search_speed.smk"
 include: "workflow/rules/sheets.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/table4_encoders.smk"
+include: "workflow/rules/table4.smk"

@@ -101,18 +101,15 @@ def source_files(wildcards):
     return [path for path in paths if path in FETCHED or Path(path).exists()]
 
 
-def point_checkpoint():
-    """The point encoder's file: one that the workflow trains, a file of data/sources.csv, or a path."""
-    path = PARAMS.encoders.points.checkpoint
-    if path == "train":
-        return f"{POINT_ENCODER}/model.safetensors"
-    return REMOTES[path].place if path in REMOTES else path
+def point_checkpoint(encoder=PARAMS.encoders.points, trained=f"{POINT_ENCODER}/model.safetensors"):
+    """A point encoder's file: `trained` by the workflow, a file of data/sources.csv, or a path."""
+    path = encoder.checkpoint
+    return trained if path == "train" else REMOTES[path].place if path in REMOTES else path
 
 
-def train_split():
-    """ModelNet40's files, if the point encoder is trained on them."""
-    points = PARAMS.encoders.points
-    return [points.directory] if points.checkpoint == "train" and points.directory else []
+def train_split(encoder=PARAMS.encoders.points):
+    """ModelNet40's files, if a point encoder is trained on them."""
+    return [encoder.directory] if encoder.checkpoint == "train" and encoder.directory else []
 
 
 def clip_weights(wildcards):

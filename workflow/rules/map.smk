@@ -10,6 +10,12 @@
 # A job that was killed continues from checkpoints/<split>/<norm>/. Checkpoints are not outputs, because Snakemake
 # deletes the outputs of a failed job, and DVC those of a stage. A job deletes its checkpoints when it is done.
 
+FITS = {
+    "lambdas": PARAMS.baselines.ridge_lambdas,
+    "folds": PARAMS.baselines.folds,
+    "fold_seed": PARAMS.seeds.split,
+}
+
 
 rule train_mapper:
     input:
@@ -76,11 +82,7 @@ rule fit_predictors:
         layer=PARAMS.alignment.image_embedding.layer,
         column=lambda wildcards: SPLITS[wildcards.split],
         unit=lambda wildcards: UNITS[wildcards.split],
-        baselines={
-            "lambdas": PARAMS.baselines.ridge_lambdas,
-            "folds": PARAMS.baselines.folds,
-            "fold_seed": PARAMS.seeds.split,
-        },
+        baselines=FITS,
         settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
         seeds=PARAMS.mapper.seeds,
         code=code("fit_predictors"),
@@ -95,6 +97,7 @@ rule choose_predictor:
         manifest=MANIFESTS["alignment"],
         points=POINT_EMBEDDINGS,
         images=expand(IMAGE_EMBEDDINGS, clip=PARAMS.alignment.image_embedding.model),
+        init=[PARAMS.mapper.init.replace("{norm}", norm) for norm in NORMS if PARAMS.mapper.init],
     output:
         f"{RESULTS}/mappers/choice.csv",
     log:
@@ -110,13 +113,9 @@ rule choose_predictor:
         gpu=GPUS,
     params:
         layer=PARAMS.alignment.image_embedding.layer,
-        validation={
-            "lambdas": PARAMS.baselines.ridge_lambdas,
-            "folds": PARAMS.baselines.folds,
-            "used": PARAMS.baselines.choice_folds,
-            "fold_seed": PARAMS.seeds.split,
-        },
-        settings=PARAMS.mapper.model_dump(exclude={"norm", "seeds"}),
+        validation={**FITS, "used": PARAMS.baselines.choice_folds},
+        settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
+        init=PARAMS.mapper.init,
         seed=PARAMS.mapper.seeds[0],
         code=code("choose_predictor"),
     message:

@@ -17,6 +17,7 @@ with job(snakemake.log[0]):
     points = read_embeddings(inputs.points, "global", ids)
     clouds = Clouds(train, points, read_embeddings(inputs.images, params.layer, ids))
     settings = MapperSettings(**params.settings)
-    write_table(
-        snakemake.output[0], cross_validate(clouds, **params.validation, settings=settings, seed=params.seed)
+    scores = cross_validate(
+        clouds, **params.validation, settings=settings, seed=params.seed, init=params.init
     )
+    write_table(snakemake.output[0], scores)

@@ -2,15 +2,13 @@
 
 from itertools import chain
 
-import pandas as pd
-
 from pointspider.clouds.names import MODELNET40_CLASSES
-from pointspider.core.files import read_csv, read_json, write_csv
+from pointspider.core.files import read_json, write_csv
 from pointspider.encoders.points.registry import load_point_encoder
 from pointspider.mappers.files import load_predictor
-from pointspider.study.embeddings import read_embeddings, read_projection, read_prompts
-from pointspider.study.evaluate.alignment import Clouds, ImageSpace, Predict, evaluate
+from pointspider.study.evaluate.alignment import Predict, evaluate
 from pointspider.study.evaluate.candidates import classifier_of, fitted, references, trained
+from pointspider.study.evaluate.inputs import read_sides, read_space
 from pointspider.study.job import job
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
@@ -22,24 +20,15 @@ def load(run: dict, epoch: str) -> Predict:
 
 
 with job(snakemake.log[0]):
-    columns = ["cloud_id", "class", "object", "corruption", "severity", params.column]
-    manifests = [read_csv(path, columns) for path in (inputs.alignment, inputs.test)]
-    ids = pd.concat(manifests)["cloud_id"].drop_duplicates()
-    every = read_embeddings(inputs.points, "global", ids), read_embeddings(inputs.images, params.layer, ids)
-    row = pd.Series(range(len(ids)), index=ids)
-    aligned, corrupted = (
-        Clouds(rows, *(values[row[rows["cloud_id"]]] for values in every)) for rows in manifests
+    train, test, corrupted = read_sides(
+        [inputs.alignment, inputs.test], inputs.points, inputs.images, params.layer, params.column
     )
-    train = aligned.where(aligned.manifest[params.column] == "train")
-    test, corrupted = (part.where(part.manifest[params.column] == "test") for part in (aligned, corrupted))
-    classes, prompts = read_prompts(inputs.prompts, params.style)
-    projection = read_projection(inputs.projection) if params.layer == "pooled" else None
-    space = ImageSpace.of(train.images, classes, prompts, projection, params.top)
+    space = read_space(train, inputs.prompts, inputs.projection, params.layer, params.style, params.top)
     encoder = load_point_encoder(params.point_encoder, params.point_model)
     # Published classifiers are trained on ModelNet40's classes
-    known = classes if params.trained_here else list(MODELNET40_CLASSES)
+    known = space.classes if params.trained_here else list(MODELNET40_CLASSES)
     candidates = chain(
-        references(space, classifier_of(encoder, known, classes)),
+        references(space, classifier_of(encoder, known, space.classes)),
         fitted(space, inputs.fits),
         trained(space, chain.from_iterable(map(read_json, inputs.runs)), load),
     )

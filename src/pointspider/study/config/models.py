@@ -360,6 +360,15 @@ class Encoders(Section):
     """the point encoder"""
 
 
+class Table4(Section):
+    """Table IV: point encoders under the same mapper and baselines; `snakemake table4`"""
+
+    encoders: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")], PointEncoder] = Field(
+        default_factory=dict
+    )
+    """the encoders by name, with the keys of `encoders.points`; keys with a default may be omitted"""
+
+
 class Mapper(Section):
     """The mappers of Table III"""
 
@@ -420,5 +429,7 @@ class Params(Section):
     """the models that embed images, prompts and clouds"""
     mapper: Mapper
     """the mappers of Table III"""
+    table4: Table4 = Field(default_factory=Table4)
+    """Table IV"""
     baselines: Baselines
     """the baselines of Table III"""

@@ -16,7 +16,7 @@ from pointspider.mappers.affine import Affine
 from pointspider.mappers.base import LABELS
 from pointspider.mappers.fits import fit_baselines
 from pointspider.mappers.settings import MapperSettings
-from pointspider.mappers.training import train_mapper
+from pointspider.mappers.training import load_initial, train_mapper
 from pointspider.study.evaluate.alignment import OBJECT, Clouds, Predict
 from pointspider.study.evaluate.retrieval import match_ranks
 
@@ -32,6 +32,7 @@ def cross_validate(
     fold_seed: int,
     settings: MapperSettings,
     seed: int,
+    init: str | None = None,
 ) -> pd.DataFrame:
     """Measure every candidate on every fold.
 
@@ -42,6 +43,7 @@ def cross_validate(
             again in each fold, without the clouds that are left out.
         settings: of the mappers.
         seed: of the mappers; one training per norm and fold.
+        init: see `pointspider.mappers.training.load_initial`.
 
     Returns:
         The table `choice`: predictor, fold, n (queries), reciprocal_rank (mean of 1 / rank), skill (see
@@ -65,14 +67,19 @@ def cross_validate(
         train, out = clouds.where(~is_out), clouds.where(is_out)
         numbers = np.unique(groups[~is_out], return_inverse=True)[1]
         fits = fit_baselines(train.points, train.images, numbers, lambdas, folds, fold_seed)
-        for name, predict in _candidates(train, out, fits, settings, seed):
+        for name, predict in _candidates(train, out, fits, settings, seed, init):
             row = {"predictor": name, "fold": fold, "n": len(out.images)}
             rows.append(row | (_scores(predict, train, out) if predict else {}))
     return pd.DataFrame(rows, columns=["predictor", "fold", "n", "reciprocal_rank", "skill"])
 
 
 def _candidates(
-    train: Clouds, out: Clouds, fits: Iterator[tuple[str, Affine]], settings: MapperSettings, seed: int
+    train: Clouds,
+    out: Clouds,
+    fits: Iterator[tuple[str, Affine]],
+    settings: MapperSettings,
+    seed: int,
+    init: str | None,
 ) -> Iterator[tuple[str, Predict | None]]:
     """Every candidate, fitted to `train`; None if its training diverged."""
     found: dict[str, Predict] = {}
@@ -83,7 +90,9 @@ def _candidates(
     yield from found.items()
     for norm, label in LABELS.items():
         # The clouds that are left out only determine the best epoch, which is not used
-        result = train_mapper(train.points, train.images, out.points, out.images, norm, settings, seed)
+        start = load_initial(init, norm) if init else None
+        sides = train.points, train.images, out.points, out.images
+        result = train_mapper(*sides, norm, settings, seed, init=start)
         yield label, None if result.diverged_at else result.last.predict
 
 

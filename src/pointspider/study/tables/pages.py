@@ -11,6 +11,7 @@ from pointspider.mappers.base import LABELS
 from pointspider.study.evaluate.alignment import RECALLED
 from pointspider.study.evaluate.zero_shot import CLEAN, FIRST_DRAW, TEST
 from pointspider.study.tables.choice import CRITERION, choice_verdict
+from pointspider.study.tables.encoders import encoder_verdicts
 from pointspider.study.tables.search import ALL, search_verdicts, seconds_verdict
 from pointspider.study.tables.speed import TASK
 from pointspider.study.tables.verdicts import (
@@ -126,6 +127,20 @@ def search_speed_page(table: pd.DataFrame, provenance: Mapping[str, Any]) -> str
     """
     rows = table.astype({"severity": "object"}).where(table.notna(), None).to_dict("records")
     return _render("table5_seconds.md.j2", made=provenance, rows=rows, v=seconds_verdict(table))
+
+
+def encoders_page(
+    table4: pd.DataFrame, facts: Mapping[str, Mapping[str, Any]], provenance: Mapping[str, Any]
+) -> str:
+    """The page of Table IV.
+
+    Args:
+        table4: the table `table4`.
+        facts: of each encoder, `pointspider.study.evaluate.encoders.encoder_facts`.
+        provenance: table4.json.
+    """
+    rows, verdicts = table4.to_dict("records"), encoder_verdicts(table4)
+    return _render("table4.md.j2", made=provenance, rows=rows, facts=facts, verdicts=verdicts)
 
 
 #: Measures that the page of Table I shows, whether they were measured or not.

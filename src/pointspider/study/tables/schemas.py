@@ -99,6 +99,17 @@ SCHEMAS: dict[str, dict[str, Column]] = {
         "predictor": NAME, "fold": COUNT, "n": COUNT, "reciprocal_rank": NUMBER_OR_NONE,
         "skill": NUMBER_OR_NONE,
     },
+    "table4": {
+        "encoder": NAME, "predictor": NAME, "skill": NUMBER_OR_NONE, "skill_low": NUMBER_OR_NONE,
+        "skill_high": NUMBER_OR_NONE, "image_r10": NUMBER_OR_NONE, "cloud_r10": NUMBER_OR_NONE,
+        "top1": NUMBER_OR_NONE, "classifier_top1": NUMBER_OR_NONE, "parameters": COUNT,
+        "clouds_per_second": NUMBER,
+    },
+    "encoders": {
+        "encoder": NAME, "kind": KIND, "predictor": NAME, "epoch": EPOCH, "measure": NAME, "n": COUNT,
+        "value": NUMBER, "std": NUMBER_OR_NONE, **INTERVAL,
+        "unit": _one_of("seeds", "objects", nullable=True), "chance": NUMBER_OR_NONE,
+    },
     "splits": {"split": SPLIT, "n_train": COUNT, "n_test": COUNT, "objects": COUNT, "gallery": COUNT},
     "alignment_corruptions": {
         "split": SPLIT, "predictor": NAME, "measure": NAME, **LEVEL, "seeds": COUNT, "value": NUMBER,
