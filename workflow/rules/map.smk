@@ -102,8 +102,6 @@ rule choose_predictor:
         f"{RESULTS}/mappers/choice.csv",
     log:
         f"{LOGS}/choose_predictor.log",
-    benchmark:
-        f"{BENCHMARKS}/choose_predictor.tsv"
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the scores depend on its threads

@@ -12,13 +12,17 @@ rule compare_encoder:
         test=MANIFESTS["test"],
         clouds=CLOUDS[0],
         points=lambda wildcards: (
-            POINT_EMBEDDINGS if is_main(wildcards) else rules.embed_encoder.output
+            POINT_EMBEDDINGS
+            if ENCODERS[wildcards.encoder] == PARAMS.encoders.points
+            else rules.embed_encoder.output
         ),
         images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
         prompts=PROMPTS.format(clip=IMAGE_MODEL),
         projection=PROJECTION.format(clip=IMAGE_MODEL),
         point_encoder=lambda wildcards: (
-            point_checkpoint() if is_main(wildcards) else encoder_model(wildcards)
+            point_checkpoint()
+            if ENCODERS[wildcards.encoder] == PARAMS.encoders.points
+            else point_checkpoint(ENCODERS[wildcards.encoder], rules.train_encoder.output.weights)
         ),
     output:
         records=f"{TABLE4}/{{encoder}}/records.csv",
@@ -42,7 +46,7 @@ rule compare_encoder:
         settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
         seeds=PARAMS.mapper.seeds,
         baselines=FITS,
-        code=encoder_code("compare_encoder"),
+        code=lambda wildcards: code("compare_encoder", ENCODER_CODE[wildcards.encoder]),
     message:
         "align {wildcards.encoder} and evaluate it"
     script:
@@ -79,4 +83,4 @@ rule tabulate_encoders:
 
 rule table4:
     input:
-        rules.tabulate_encoders.output if ENCODERS else no_encoders,
+        rules.tabulate_encoders.output,

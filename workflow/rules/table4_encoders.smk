@@ -7,23 +7,10 @@
 
 ENCODERS = PARAMS.table4.encoders
 TABLE4 = f"{RESULTS}/table4"
-
-
-def is_main(wildcards):
-    return ENCODERS[wildcards.encoder] == PARAMS.encoders.points
-
-
-def encoder_model(wildcards):
-    return point_checkpoint(ENCODERS[wildcards.encoder], rules.train_encoder.output.weights)
-
-
-def no_encoders(wildcards):
-    raise WorkflowError("table4.encoders: lists no encoder; params.yaml has examples.")
-
-
-def encoder_code(script):
-    name = "pointspider.encoders.points.architectures.{}".format
-    return lambda wildcards: code(script, name(ENCODERS[wildcards.encoder].name))
+ENCODER_CODE = {
+    name: f"pointspider.encoders.points.architectures.{encoder.name}"
+    for name, encoder in ENCODERS.items()
+}
 
 
 rule train_encoder:
@@ -54,7 +41,7 @@ rule train_encoder:
         settings=lambda wildcards: ENCODERS[wildcards.encoder].training(),
         checkpoint=f"{RESULTS}/checkpoints/table4/{{encoder}}.safetensors",
         seed=PARAMS.seeds.encoders,
-        code=encoder_code("train_points"),
+        code=lambda wildcards: code("train_points", ENCODER_CODE[wildcards.encoder]),
     message:
         "train {wildcards.encoder} for Table IV"
     script:
@@ -65,7 +52,9 @@ rule embed_encoder:
     input:
         manifests=EVALUATED,
         clouds=CLOUDS,
-        model=encoder_model,
+        model=lambda wildcards: point_checkpoint(
+            ENCODERS[wildcards.encoder], rules.train_encoder.output.weights
+        ),
     output:
         [f"{TABLE4}/{{encoder}}/embeddings/{name}.h5" for name in CLASSES],
     log:
@@ -81,7 +70,7 @@ rule embed_encoder:
     params:
         name=lambda wildcards: ENCODERS[wildcards.encoder].name,
         preset=PARAMS.preset,
-        code=encoder_code("embed_points"),
+        code=lambda wildcards: code("embed_points", ENCODER_CODE[wildcards.encoder]),
     message:
         "embed the clouds with {wildcards.encoder}"
     script:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from pointspider.core.errors import InputError
 from pointspider.mappers.base import LABELS
 from pointspider.study.tables.alignment import alignment_measures
 from pointspider.study.tables.schemas import SCHEMAS, validate
@@ -21,7 +22,12 @@ def encoder_measures(records: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     Args:
         records: of each encoder, those of `pointspider.study.evaluate.alignment.evaluate`.
+
+    Raises:
+        InputError: there is no encoder.
     """
+    if not records:
+        raise InputError("table4.encoders: lists no encoder; params.yaml has examples.")
     parts = []
     for encoder, own in records.items():
         measures = alignment_measures(own.assign(split="objects")).drop(columns="split")
