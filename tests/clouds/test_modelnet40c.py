@@ -43,6 +43,15 @@ def test_the_release_has_77_files_and_50_levels_of_1024_points(release):
     }  # fmt: skip
 
 
+def test_a_release_one_folder_too_deep_is_explained(release):
+    deeper = release / "modelnet40_c"
+    deeper.mkdir()
+    for path in release.glob("*.npy"):
+        path.rename(deeper / path.name)
+    with pytest.raises(InputError, match=f"one folder too deep; set clouds.directory to {deeper}"):
+        open_release(release)
+
+
 def test_objects_are_rows(release):
     source = open_release(release, classes=("chair", "airplane"))
     assert source.classes == ("airplane", "chair")

@@ -15,9 +15,7 @@ ROOT = Path(workflow.basedir)
 SOURCE = ROOT / "src"
 sys.path.insert(0, str(SOURCE))
 if set("{}") & set(str(ROOT)):
-    raise WorkflowError(
-        f"{ROOT}: Snakemake cannot run in a path with braces; rename the directory."
-    )
+    raise WorkflowError(f"{ROOT}: Snakemake cannot run in a path with braces; rename it.")
 # Snakemake removes PYTHONPATH when it activates a conda environment; the prefix runs after that.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))} PYTHONUTF8=1; ")
 
@@ -98,7 +96,9 @@ def source_files(wildcards):
     """The files that clouds are read from: of one class in a job of that class, else of all."""
     source = SOURCES[PARAMS.clouds.source]
     paths = source.input_files(SOURCE_SETTINGS, getattr(wildcards, "class_name", None))
-    return [path for path in paths if path in FETCHED or Path(path).exists()]
+    paths = [path for path in paths if path in FETCHED or Path(path).exists()]
+    # The time of a directory changes with every file that a file manager adds
+    return [path if Path(path).is_file() else ancient(path) for path in paths]
 
 
 def point_checkpoint(encoder=PARAMS.encoders.points, trained=f"{POINT_ENCODER}/model.safetensors"):

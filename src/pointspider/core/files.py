@@ -280,11 +280,12 @@ _HDF5_START = re.compile(rb"pointspider sha256 ([0-9a-f]{64})\n")
 def write_hdf5(path: str | Path, groups: Iterable[tuple[str, Group]]) -> None:
     """Write named groups one by one, and the checksum of the file.
 
-    Only one group is in memory if `groups` is an iterator. Strings are stored as UTF-8. No time is stored:
-    equal content gives equal bytes.
+    The file is in memory until it is complete, and one group more if `groups` is an iterator. Strings are
+    stored as UTF-8. No time is stored: equal content gives equal bytes.
     """
     with atomic(path) as temporary:
-        with h5py.File(temporary, "w", track_order=True, userblock_size=_USER_BLOCK) as file:
+        buffer = io.BytesIO()  # the HDF5 library crashes if the disk is full
+        with h5py.File(buffer, "w", track_order=True, userblock_size=_USER_BLOCK) as file:
             for name, group in groups:
                 node = file.create_group(name, track_order=True)
                 node.attrs.update(group.attributes)
@@ -292,8 +293,9 @@ def write_hdf5(path: str | Path, groups: Iterable[tuple[str, Group]]) -> None:
                     array = np.asarray(array)
                     stored = array.astype(h5py.string_dtype()) if array.dtype.kind in "OU" else array
                     node.create_dataset(key, data=stored, track_times=False)
-        with temporary.open("rb+") as file:
-            file.write(f"{_LABEL}{UNSEALED}\n".encode())
+        buffer.seek(0)
+        buffer.write(f"{_LABEL}{UNSEALED}\n".encode())
+        temporary.write_bytes(buffer.getbuffer())
         seal(temporary, len(_LABEL))
 
 

@@ -208,7 +208,9 @@ def unpack(archive: Path, folder: Path, limit: int) -> None:
                 with file.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink, CHUNK)
         temporary.rename(folder)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of offsets in a damaged archive
+            raise
         raise InputError(f"{archive}: cannot be unpacked ({error}); delete it and run again.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -66,6 +66,12 @@ class ModelNet40(Source):
         self.directory = Path(settings.directory)
         self.classes = class_names(settings)
         missing = [name for name in needed if not (self.directory / name).is_dir()]
+        deeper = next((path.parent for path in self.directory.glob(f"*/{needed[0]}") if path.is_dir()), None)
+        if missing and deeper:
+            raise InputError(
+                f"clouds.directory: '{settings.directory}' has ModelNet40 one folder too deep; set it to "
+                f"{deeper}."
+            )
         if missing:
             raise InputError(
                 f"clouds.directory: '{settings.directory}' has no {' and no '.join(missing)}; unpack "

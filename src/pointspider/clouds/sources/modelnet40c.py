@@ -91,6 +91,12 @@ class ModelNet40C(Source):
             raise InputError(
                 f"clouds.directory: '{settings.directory}' is not a directory; unpack {ORIGIN} there."
             )
+        deeper = next(self.directory.glob("*/label.npy"), None)
+        if deeper and not (self.directory / "label.npy").exists():
+            raise InputError(
+                f"{self.directory}: the release is one folder too deep; set clouds.directory to "
+                f"{deeper.parent}, or move its files up."
+            )
         self._problems: list[str] = []
         labels = self._open_labels()
         self._arrays = {level: self._open_clouds(level, len(labels)) for level in RELEASED}

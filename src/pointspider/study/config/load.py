@@ -75,7 +75,7 @@ def resolve(
     presets = config.values.get("presets")
     presets = {name: own or {} for name, own in presets.items()} if isinstance(presets, dict) else {}
     chosen = config.values.get("preset")
-    if chosen not in presets:
+    if chosen not in list(presets):  # a list is not hashable
         raise config.error(("preset",), f"'{chosen}' does not exist; choose one of {sorted(presets)}.")
     validated = {name: _validate(config, name, own) for name, own in presets.items()}
     params = validated[chosen]
