@@ -280,6 +280,22 @@ def test_fields_of_files_are_labels_and_scalars(tmp_path):
     assert not (tmp_path / "x.png").exists()
 
 
+def test_a_directory_of_scans_has_labels_of_semantic_kitti(tmp_path):
+    (tmp_path / "velodyne").mkdir()
+    (tmp_path / "labels").mkdir()
+    scan = np.random.default_rng(0).normal(size=(60, 4)).astype(np.float32)
+    scan.tofile(tmp_path / "velodyne/000000.bin")
+    (np.arange(60, dtype=np.uint32) % 3 + (7 << 16)).tofile(tmp_path / "labels/000000.label")
+    np.save(tmp_path / "labels.npy", np.arange(60) % 3)
+    options = ["--format", "kitti", "--labels"]
+    render(tmp_path / "velodyne", tmp_path / "out", *options, tmp_path / "labels")
+    assert written(tmp_path / "out") == ["000000.png"]
+    render(tmp_path / "velodyne/000000.bin", tmp_path / "a.png", *options, tmp_path / "labels.npy")
+    np.testing.assert_array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "out/000000.png"))
+    with pytest.raises(SystemExit, match=r"has no clouds; they are .*bin"):
+        render(tmp_path / "labels", tmp_path / "x", "--format", "kitti")
+
+
 # --------------------------------------------------------------------------------------- view and layout
 
 

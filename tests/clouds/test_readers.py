@@ -359,3 +359,51 @@ def test_the_registry_imports_no_library_of_a_format():
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
+
+
+def test_missing_textures_and_materials_are_ignored(tmp_path):
+    (tmp_path / "a.obj").write_text(
+        "mtllib none.mtl\nusemtl wood\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvt 0 0\nvt 1 0\nvt 0 1\nf 1/1 2/2 3/3\n"
+    )
+    (tmp_path / "b.obj").write_text((tmp_path / "a.obj").read_text().replace("none", "some"))
+    (tmp_path / "some.mtl").write_text("newmtl wood\nmap_Kd none.png\n")
+    (tmp_path / "c.ply").write_text(
+        "ply\nformat ascii 1.0\ncomment TextureFile none.png\nelement vertex 3\nproperty float x\n"
+        "property float y\nproperty float z\nelement face 1\nproperty list uchar int vertex_indices\n"
+        "property list uchar float texcoord\nend_header\n0 0 0\n1 0 0\n0 1 0\n3 0 1 2 6 0 0 1 0 0 1\n"
+    )
+    for name in ("a.obj", "b.obj", "c.ply"):
+        cloud = load_cloud(tmp_path / name)
+        assert (len(cloud), len(cloud.mesh.faces)) == (3, 1)
+
+
+def test_fields_of_a_mesh_follow_its_vertices_and_samples(tmp_path):
+    (tmp_path / "a.ply").write_text(
+        "ply\nformat ascii 1.0\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\n"
+        "property float Quality\nproperty int label\nelement face 1\n"
+        "property list uchar int vertex_indices\nend_header\n"
+        "9 9 9 9 9\n0 0 0 0 1\n1 0 0 10 2\n0 1 0 0 3\n3 1 2 3\n"
+    )
+    cloud = load_cloud(tmp_path / "a.ply")  # the first vertex is in no face
+    assert cloud.fields["quality"].tolist() == [0, 10, 0]
+    assert cloud.labels.tolist() == [1, 2, 3]
+    sampled = cloud.sample_mesh(50, np.random.default_rng(0))
+    np.testing.assert_allclose(sampled.fields["quality"], 10 * sampled.points[:, 0], atol=1e-5)
+    nearest = np.linalg.norm(sampled.points[:, None] - cloud.points, axis=2).argmin(axis=1)
+    third = np.stack([1 - sampled.points.sum(axis=1), *sampled.points[:, :2].T])
+    np.testing.assert_array_equal(sampled.labels, third.argmax(axis=0) + 1)
+    assert (sampled.labels == nearest + 1).mean() > 0.8
+    np.testing.assert_array_equal(sampled.points, cloud.mesh.sample(50, np.random.default_rng(0)))
+
+
+def test_dimensions_of_las_are_fields(tmp_path):
+    header = laspy.LasHeader(point_format=3)
+    file = laspy.LasData(header)
+    file.x, file.y, file.z = np.eye(3)
+    file.intensity = [5, 6, 7]
+    file.classification = [2, 2, 6]
+    file.write(tmp_path / "a.las")
+    cloud = load_cloud(tmp_path / "a.las")
+    assert cloud.fields["intensity"].tolist() == [5, 6, 7]
+    assert cloud.fields["classification"].tolist() == cloud.labels.tolist() == [2, 2, 6]
+    assert {"x", "X", "red"}.isdisjoint(cloud.fields)

@@ -50,7 +50,7 @@ def find_clouds(
     """
     from pointspider.clouds.readers.registry import count_clouds, extensions
 
-    known = extensions()
+    known = extensions(format)
     files: list[tuple[Path, Path]] = []  # file, and its place below its input
     for given in inputs:
         if not given.is_dir():

@@ -215,7 +215,12 @@ def _numbers(given: str, item: Item, cloud: Cloud, what: str) -> np.ndarray:
         names = ", ".join(cloud.fields) or "none"
         raise InputError(f"{item}: has no field '{given}', and there is no such file; its fields: {names}.")
     try:
-        values = np.load(path, allow_pickle=False) if path.suffix.lower() == ".npy" else np.loadtxt(path)
+        if path.suffix.lower() == ".npy":
+            values = np.load(path, allow_pickle=False)
+        elif path.suffix == ".label" and path.stat().st_size == 4 * len(cloud):  # SemanticKITTI
+            values = np.fromfile(path, "<u4") & 0xFFFF  # above are the numbers of instances
+        else:
+            values = np.loadtxt(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read as a number per point ({reason}).") from error

@@ -8,7 +8,7 @@ from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.fields import scale_colors
 from pointspider.clouds.readers.registry import FORMATS, Format
 
-COORDINATES = {"X", "Y", "Z"}  # as stored, without offset and scale
+USED = {"X", "Y", "Z", "red", "green", "blue"}  # coordinates and colours
 
 
 def read(path: Path, row: int | None) -> Cloud:
@@ -22,7 +22,7 @@ def read(path: Path, row: int | None) -> Cloud:
         stored = np.column_stack([np.asarray(file[name]) for name in ("red", "green", "blue")])
         # The standard asks for 16 bits; some writers store 8.
         colors = scale_colors(stored.astype(np.uint8) if stored.size and stored.max() < 256 else stored)
-    fields = {name.lower(): np.asarray(file[name]) for name in sorted(names - COORDINATES)}
+    fields = {name.lower(): np.asarray(file[name]) for name in sorted(names - USED)}
     fields = {
         name: values for name, values in fields.items() if values.ndim == 1 and values.dtype.kind in "fiub"
     }

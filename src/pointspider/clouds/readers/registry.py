@@ -110,8 +110,14 @@ def find_format(path: Path) -> str:
     raise InputError(f"{path}: its format is unknown; if it is one of {', '.join(FORMATS)}, name the format.")
 
 
-def extensions() -> tuple[str, ...]:
-    """Return the extensions of all formats."""
+def extensions(format: str | None = None) -> tuple[str, ...]:
+    """Return the extensions of all formats, or of one; .bin of one that has to be named.
+
+    Raises:
+        InputError: the format does not exist.
+    """
+    if format is not None:
+        return FORMATS.find(format, "--format").extensions or (".bin",)
     return tuple(extension for known in FORMATS.values() for extension in known.extensions)
 
 
