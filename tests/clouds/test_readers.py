@@ -392,7 +392,7 @@ def test_fields_of_a_mesh_follow_its_vertices_and_samples(tmp_path):
     nearest = np.linalg.norm(sampled.points[:, None] - cloud.points, axis=2).argmin(axis=1)
     third = np.stack([1 - sampled.points.sum(axis=1), *sampled.points[:, :2].T])
     np.testing.assert_array_equal(sampled.labels, third.argmax(axis=0) + 1)
-    assert (sampled.labels == nearest + 1).mean() > 0.8
+    assert (sampled.labels == nearest + 1).mean() > 0.6
     np.testing.assert_array_equal(sampled.points, cloud.mesh.sample(50, np.random.default_rng(0)))
 
 
