@@ -173,7 +173,7 @@ def test_an_initial_mapper_without_the_norm_in_its_path_is_for_its_norm_only(tmp
     train(norm="layer").last.save(path)
     assert load_initial(path, "layer").name == path
     assert load_initial(path, "none") is None
-    with pytest.raises(InputError, match=r"mapper_layer.safetensors: not a complete predictor"):
+    with pytest.raises(InputError, match=r"mapper_layer.safetensors: cannot be read"):
         load_initial(str(tmp_path / "mapper_{norm}.safetensors"), "layer")
 
 

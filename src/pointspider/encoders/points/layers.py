@@ -1,6 +1,6 @@
 """Layers shared by the point encoders."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +77,23 @@ def norm_linear(
     return normalize(linear(x), norm) if norm.training else F.linear(x, *fold(linear, norm))
 
 
+def in_chunks(function: Callable[..., Tensor], points: Tensor, *others: Tensor) -> Tensor:
+    """Apply a function of clouds to few of them at a time, so that their activations stay in a CPU's cache.
+
+    With gradients or on a GPU it is applied to all at once.
+
+    Args:
+        function: from tensors with one row per cloud to another.
+        points: (B, N, C), the first argument.
+        others: further arguments, (B, …).
+    """
+    if torch.is_grad_enabled() or points.device.type != "cpu":
+        return function(points, *others)
+    chunk = max(1, CACHED_POINTS // points.shape[1])
+    chunks = zip(*(torch.split(tensor, chunk) for tensor in (points, *others)), strict=True)
+    return torch.cat([function(*tensors) for tensors in chunks])
+
+
 def max_over_network(
     x: Float[Tensor, "B N inputs"], layers: Sequence[tuple[nn.Module, nn.Module]]
 ) -> Float[Tensor, "B outputs"]:
@@ -93,14 +110,13 @@ def max_over_network(
         return max_over_points(norm_linear(x, *last).flatten(0, 1), clouds)
     folded = [fold(linear, norm) for linear, norm in hidden]
     weight, bias = fold(*last)
-    # On a CPU few clouds at a time, whose activations stay in its cache
-    chunk = max(1, CACHED_POINTS // x.shape[1]) if x.device.type == "cpu" else clouds
-    maxima = []
-    for points in torch.split(x, chunk):
+
+    def maximum(points: Tensor) -> Tensor:
         for layer in folded:
             points = F.relu_(F.linear(points, *layer))
-        maxima.append(max_over_neighbours(F.linear(points, weight)))
-    return torch.cat(maxima) + bias  # after the maximum, which the bias does not move
+        return max_over_neighbours(F.linear(points, weight)) + bias  # the bias does not move the maximum
+
+    return in_chunks(maximum, x)
 
 
 def norm_edges(

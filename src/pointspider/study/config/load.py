@@ -279,13 +279,13 @@ def _locate(config: _Config, params: Params, remotes: Mapping[str, Remote]) -> P
 
 def _check_init(config: _Config, params: Params, path: str, norm: str) -> None:
     """Check that a file of `mapper.init` exists and has the norm of the mapper that starts from it."""
-    from pointspider.mappers.files import read_metadata
+    from pointspider.mappers.files import read_predictor
 
     key = "mapper", "init"
     if not Path(path).is_file():
         raise config.error(key, f"'{path}' does not exist; correct it, or set it to null.", params.preset)
     try:
-        found = read_metadata(path).get("architecture", {}).get("norm")
+        found = read_predictor(path)[1].get("architecture", {}).get("norm")
     except InputError as error:
         raise config.error(key, str(error), params.preset) from error
     if found != norm:

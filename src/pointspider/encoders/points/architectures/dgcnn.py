@@ -23,6 +23,7 @@ from pointspider.encoders.checkpoints import absorb_bias, rename
 from pointspider.encoders.points.layers import (
     PointwiseLinear,
     PointwiseLinear2d,
+    in_chunks,
     max_over_neighbours,
     norm_edges,
     norm_linear,
@@ -72,6 +73,9 @@ class DGCNN(PointClassifier):
         self.linear3 = nn.Linear(256, classes)
 
     def embed(self, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B width"]:
+        return in_chunks(self._embed, points)
+
+    def _embed(self, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B width"]:
         layers = []
         x = points
         for layer in (self.conv1, self.conv2, self.conv3, self.conv4):

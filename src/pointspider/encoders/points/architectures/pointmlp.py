@@ -21,12 +21,13 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from pointspider.encoders.checkpoints import rename
 from pointspider.encoders.points.layers import (
     PointwiseLinear,
+    in_chunks,
     max_over_neighbours,
     norm_linear,
     normalize,
@@ -125,8 +126,13 @@ class PointMLP(PointClassifier):
         )
 
     def embed(self, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B width"]:
-        x = F.relu_(self.embedding(points))  # (B, N, C)
         samples = farthest_point_sampling(points, points.shape[1] // 2)
+        return in_chunks(self._embed, points, samples)
+
+    def _embed(
+        self, points: Float[Tensor, "B N 3"], samples: Int64[Tensor, "B S"]
+    ) -> Float[Tensor, "B width"]:
+        x = F.relu_(self.embedding(points))  # (B, N, C)
         centres, anchors = gather_points(points, samples), gather_points(x, samples)
         for grouper, pre, pos in zip(
             self.local_grouper_list, self.pre_blocks_list, self.pos_blocks_list, strict=True
@@ -162,7 +168,7 @@ def transfer(
     alpha, beta = (grouper.get_parameter(name).flatten() for name in ("affine_alpha", "affine_beta"))
     of_residual, of_anchor = weight_of(linear).chunk(2, dim=1)
     residuals = (neighbours - anchors[:, :, None]).flatten(1, 2)
-    deviation = residuals.flatten(1).std(dim=1).view(-1, 1, 1)
+    deviation = standard_deviation(residuals.flatten(1)).view(-1, 1, 1)
     offset = F.linear(anchors, of_anchor) + of_residual @ beta
     of_residual = of_residual * alpha
     if not norm.training:
@@ -171,6 +177,15 @@ def transfer(
     x = torch.bmm(residuals, of_residual.T / (deviation + EPSILON))
     x = x.view(*neighbours.shape[:3], -1).add_(offset[:, :, None])
     return F.relu_(normalize(x, norm) if norm.training else x)
+
+
+def standard_deviation(x: Float[Tensor, "B M"]) -> Float[Tensor, " B"]:
+    """Standard deviation of each row, whose mean is not much larger."""
+    if torch.is_grad_enabled():
+        return x.std(dim=1)  # has a gradient where all values are equal
+    count = x.shape[1]  # a tenth of the time of torch.std
+    squares = torch.linalg.vector_norm(x, dim=1).square()
+    return torch.sqrt((squares - count * x.mean(dim=1).square()).clamp_min(0) / (count - 1))
 
 
 def _mirror() -> dict[str, str]:

@@ -15,12 +15,13 @@ from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from pointspider.encoders.checkpoints import rename
 from pointspider.encoders.points.layers import (
     PointwiseLinear2d,
+    in_chunks,
     max_over_neighbours,
     norm_edges,
     norm_linear,
@@ -90,6 +91,12 @@ class PointNet2(PointClassifier):
     def embed(self, points: Float[Tensor, "B N 3"]) -> Float[Tensor, "B width"]:
         available = points.shape[1]
         samples = farthest_point_sampling(points, min(512, available // 2))
+        return in_chunks(self._embed, points, samples)
+
+    def _embed(
+        self, points: Float[Tensor, "B N 3"], samples: Int64[Tensor, "B S"]
+    ) -> Float[Tensor, "B width"]:
+        available = points.shape[1]
         first = gather_points(points, samples)  # (B, S, 3)
         second = first[:, : min(128, available // 8)]
         x = self.sa1(points, None, first, radius=0.2, count=32)  # (B, S, 128)
