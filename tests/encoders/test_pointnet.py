@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from pointspider.core.errors import InputError
 from pointspider.encoders.points.architectures.pointnet import PointNet, TNet, distance_from_orthogonality
 from pointspider.encoders.points.architectures.pointnet_vanilla import PointNetVanilla
 from pointspider.encoders.points.inference import class_logits, classify, embed_clouds
@@ -109,6 +110,16 @@ def test_chunks_of_clouds_give_the_embeddings_of_all_at_once(clouds, name, monke
     expected = embed_clouds(model, clouds)
     monkeypatch.setattr("pointspider.encoders.points.layers.CACHED_POINTS", 2 * clouds.shape[1])
     np.testing.assert_allclose(embed_clouds(model, clouds), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["pointnet", "pointnet_vanilla"])
+def test_products_in_bfloat16_change_little(clouds, name):
+    model = random_model(name)
+    expected, rounded = (embed_clouds(model, clouds, precision=each) for each in ("fp32", "bf16"))
+    assert rounded.dtype == np.float32
+    assert 0 < np.linalg.norm(rounded - expected) < 0.02 * np.linalg.norm(expected)
+    with pytest.raises(InputError, match="precision: 'fp8' does not exist"):
+        embed_clouds(model, clouds, precision="fp8")
 
 
 @pytest.mark.parametrize("width", [3, 64])

@@ -12,10 +12,14 @@ from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 from pointspider.encoders.base import Classifier, PointEncoder
 from pointspider.encoders.points.module import PointClassifier
+from pointspider.training.device import pick_precision
 
 
 def embed_clouds(
-    encoder: PointEncoder, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
+    encoder: PointEncoder,
+    clouds: Float[np.ndarray, "clouds points channels"],
+    batch_size: int = 32,
+    precision: str = "fp32",
 ) -> Float[np.ndarray, "clouds width"]:
     """Embed clouds, of which `encoder.points` points are drawn if they have more.
 
@@ -23,9 +27,12 @@ def embed_clouds(
         encoder: in eval mode, as `load_point_encoder` returns it.
         clouds: float32.
         batch_size: clouds per batch.
+        precision: of the products, see `pointspider.training.device.pick_precision`. bf16 changes the
+            embeddings of PointNets by about 0.3 %. Encoders that search neighbours find others.
 
     Raises:
-        InputError: the clouds have the wrong number of channels or too few points.
+        InputError: the clouds have the wrong number of channels or too few points, or the precision does not
+            exist.
     """
     if clouds.shape[2] != encoder.channels:
         raise InputError(f"clouds have {clouds.shape[2]} channels; the encoder takes {encoder.channels}.")
@@ -33,7 +40,8 @@ def embed_clouds(
         raise InputError(
             f"clouds have {clouds.shape[1]} points; the encoder needs at least {encoder.minimum_points}."
         )
-    return _apply(encoder.embed, _draw(clouds, encoder), encoder.device, batch_size)
+    dtype = pick_precision(precision, encoder.device)
+    return _apply(encoder.embed, _draw(clouds, encoder), encoder.device, batch_size, dtype)
 
 
 def require_space(name: str, encoder: PointEncoder, clip: str) -> None:
@@ -85,8 +93,13 @@ def _draw(
 
 
 def _apply(
-    function: Callable[[Tensor], Tensor], values: np.ndarray, device: torch.device, batch_size: int
+    function: Callable[[Tensor], Tensor],
+    values: np.ndarray,
+    device: torch.device,
+    batch_size: int,
+    dtype: torch.dtype = torch.float32,
 ) -> np.ndarray:
-    with torch.inference_mode():
-        results = [function(batch.to(device)) for batch in torch.split(torch.tensor(values), batch_size)]
-    return torch.cat(results).cpu().numpy()
+    batches = torch.split(torch.tensor(values), batch_size)
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, dtype == torch.bfloat16):
+        results = torch.cat([function(batch.to(device)) for batch in batches]).cpu()
+    return (results.float() if results.dtype == torch.bfloat16 else results).numpy()
