@@ -1,6 +1,9 @@
 """The wrapper of the workflow's jobs."""
 
 import logging
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -30,3 +33,19 @@ def test_a_job_logs_an_unexpected_traceback(tmp_path):
     with pytest.raises(ZeroDivisionError), job(log):
         _ = 1 / 0
     assert "ZeroDivisionError" in log.read_text()
+
+
+@pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
+def test_a_job_ends_when_its_snakemake_is_killed(tmp_path):
+    script = tmp_path / "job.py"
+    script.write_text(
+        "import time\nfrom pointspider.study.job import job\n"
+        f"with job({str(tmp_path / 'log')!r}):\n    print('started', flush=True)\n    time.sleep(60)\n"
+    )
+    workflow = tmp_path / "snakemake"
+    workflow.write_text(f"import subprocess\nsubprocess.run([{sys.executable!r}, {str(script)!r}])\n")
+    parent = subprocess.Popen([sys.executable, workflow], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "started\n"
+    parent.kill()
+    # The end of the pipe: the job, which has it too, has ended
+    assert parent.communicate(timeout=30)[0] == ""
