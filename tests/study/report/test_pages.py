@@ -4,7 +4,7 @@ import pytest
 
 from pointspider.core.errors import InputError
 from pointspider.study.report.contents import ENTRIES, PAGES, RUN_PAGES, Page
-from pointspider.study.report.pages import benchmark_table, parameter_table, render_page, table_page
+from pointspider.study.report.pages import MAX_ROWS, benchmark_table, parameter_table, render_page, table_page
 from pointspider.study.tables.schemas import SCHEMAS
 
 PAGE = Page("Tables", "Title", "A caption with <angles>.")
@@ -24,6 +24,13 @@ def test_a_table_page_escapes_text_and_rounds_numbers():
         '<td class="text">&lt;b&gt;</td><td class="number">1234567</td><td class="number">0.1235</td>' in html
     )
     assert '<td class="number">2</td><td class="number"></td>' in html
+
+
+def test_a_page_of_a_long_table_says_how_many_rows_it_omits():
+    html = table_page(PAGE, pd.DataFrame({"n": range(MAX_ROWS + 5)}))
+    assert f"The first {MAX_ROWS} of {MAX_ROWS + 5} rows; the file has all." in html
+    assert html.count("<tr>") == MAX_ROWS + 1
+    assert "rows; the file" not in table_page(PAGE, pd.DataFrame({"n": range(MAX_ROWS)}))
 
 
 def test_a_markdown_page_has_tables_and_no_relative_links(tmp_path):

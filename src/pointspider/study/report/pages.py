@@ -22,6 +22,7 @@ from pointspider.study.report.contents import Page
 
 MIME_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 DIGITS = 4  # significant ones of a number in a page; the CSV has all
+MAX_ROWS = 2000  # of a table in a page; more would make the report larger than 15 MB
 
 
 def render_page(page: Page, source: str | Path) -> str:
@@ -39,12 +40,12 @@ def render_page(page: Page, source: str | Path) -> str:
 
 
 def table_page(page: Page, table: pd.DataFrame, source: str | Path = "") -> str:
-    """The HTML page of a table; empty cells stay empty."""
+    """The HTML page of a table, of its first rows if it is long; empty cells stay empty."""
     columns = [
         (name, "number" if pd.api.types.is_numeric_dtype(table[name]) else "text") for name in table.columns
     ]
-    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
-    return _page(page, source, columns=columns, rows=rows)
+    rows = [[_cell(value) for value in row] for row in table.head(MAX_ROWS).itertuples(index=False)]
+    return _page(page, source, columns=columns, rows=rows, total=len(table))
 
 
 def parameter_table(parameters: Mapping[str, Any]) -> pd.DataFrame:
@@ -81,7 +82,7 @@ def benchmark_table(directory: str | Path) -> pd.DataFrame:
 def _page(page: Page, source: str | Path, **content: Any) -> str:
     loader = PackageLoader("pointspider.study", "templates")
     environment = Environment(loader=loader, undefined=StrictUndefined, autoescape=True, trim_blocks=True)
-    values = {"picture": None, "text": None, "columns": None, "rows": None, **content}
+    values = {"picture": None, "text": None, "columns": None, "rows": None, "total": 0, **content}
     return environment.get_template("page.html.j2").render(page=page, source=source, **values)
 
 
