@@ -128,7 +128,13 @@ def zero_shot_tables():
         hits = _hits(right, styles)
         records = zero_shot_records(hits)
         weights = {model: "train" if model == "tiny" else f"laion/{model}" for model in right}
-        made = {"preset": preset, "data": "procedural", "prompts": styles[-1], "weights": weights}
+        made = {
+            "preset": preset,
+            "data": "procedural",
+            "prompts": styles[-1],
+            "weights": weights,
+            "cloud_encoder": None,
+        }
         measures = zero_shot_measures(records, preset, 40)
         asked = hits[hits["prompts"] == styles[-1]]
         return SimpleNamespace(

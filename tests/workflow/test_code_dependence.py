@@ -63,3 +63,19 @@ def test_an_edit_of_the_selected_encoder_runs_what_uses_it(restored):
 def test_an_edit_of_a_table_runs_that_table(restored):
     restored.edit("workflow/scripts/tabulate_zero_shot.py", "\nwith job(", "\nEDITED = 1\nwith job(")
     assert set(restored.planned()) <= {"tabulate_zero_shot", "summarise", "select_mapper"}
+
+
+def test_another_point_encoder_runs_what_depends_on_it(edited):
+    plan = edited.planned("--config", "presets={embedded: {encoders: {points: {name: dgcnn}}}}")
+    assert {"train_points", "embed_points", "train_mapper", "fit_predictors", "choose_predictor"} <= set(plan)
+    assert {"evaluate_mappers", "tabulate_alignment", "summarise", "select_mapper"} <= set(plan)
+    unchanged = {
+        "list_objects",
+        "draw_manifests",
+        "build_clouds",
+        "render_class",
+        "measure_speed",
+        "train_clip",
+    }
+    unchanged |= {"embed_images", "tabulate_zero_shot", "draw_renders", "draw_clouds"}
+    assert not unchanged & set(plan)

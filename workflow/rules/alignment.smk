@@ -47,6 +47,7 @@ rule evaluate_mappers:
         top=PARAMS.zero_shot.top,
         point_encoder=PARAMS.encoders.points.name,
         point_model=lambda wildcards, input: input.point_encoder,
+        direct=SPACE is not None,
         trained_here=PARAMS.encoders.points.checkpoint == "train",
         code=code("evaluate_mappers", POINT_ARCHITECTURE),
     message:

@@ -22,7 +22,7 @@ shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))} PYTHONUTF8=1; ")
 from pointspider.clouds.sources.registry import SOURCES, class_names, parse_settings
 from pointspider.core.errors import InputError
 from pointspider.study.code_digest import code_digest, registered_modules
-from pointspider.study.config import load
+from pointspider.study.config import load, shared_space
 from pointspider.study.remote import missing_places, read_remotes
 
 try:
@@ -33,6 +33,8 @@ try:
     MISSING = missing_places(REMOTES)
     SOURCE_SETTINGS = parse_settings(dict(PARAMS.clouds))
     CLASSES = list(class_names(SOURCE_SETTINGS))
+    weights = PARAMS.encoders.points.checkpoint
+    SPACE = shared_space(PARAMS, getattr(REMOTES.get(weights), "place", weights))
     if max(PARAMS.zero_shot.top) > len(CLASSES):
         raise InputError(
             f"zero_shot.top: is {PARAMS.zero_shot.top}, but there are {len(CLASSES)} classes."

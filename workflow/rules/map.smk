@@ -111,7 +111,7 @@ rule choose_predictor:
         gpu=GPUS,
     params:
         layer=PARAMS.alignment.image_embedding.layer,
-        validation={**FITS, "used": PARAMS.baselines.choice_folds},
+        validation={**FITS, "used": PARAMS.baselines.choice_folds, "direct": SPACE is not None},
         settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
         init=PARAMS.mapper.init,
         seed=PARAMS.mapper.seeds[0],

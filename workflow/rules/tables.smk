@@ -12,6 +12,7 @@ rule tabulate_zero_shot:
         manifests=[MANIFESTS["roulette"], MANIFESTS["test"]],
         images=expand(IMAGE_EMBEDDINGS, clip=CLIPS),
         prompts=expand(PROMPTS, clip=CLIPS),
+        points=POINT_EMBEDDINGS if SPACE else [],
     output:
         table=f"{RESULTS}/tables/table2.csv",
         measures=f"{RESULTS}/tables/zero_shot.csv",
@@ -31,7 +32,11 @@ rule tabulate_zero_shot:
             **PROVENANCE,
             "seeds": dump(PARAMS.seeds, "roulette", "test", "render"),
             "prompts": PARAMS.zero_shot.class_names,
-            "weights": {name: clip.weights for name, clip in CLIPS.items()},
+            "weights": {name: clip.weights for name, clip in CLIPS.items()}
+            | ({PARAMS.encoders.points.name: PARAMS.encoders.points.checkpoint} if SPACE else {}),
+            # Classifies clouds, with the prompts of its CLIP
+            "cloud_encoder": PARAMS.encoders.points.name if SPACE else None,
+            "cloud_clip": PARAMS.alignment.image_embedding.model if SPACE else None,
         },
         code=code("tabulate_zero_shot"),
     message:

@@ -28,7 +28,7 @@ with job(snakemake.log[0]):
     # Published classifiers are trained on ModelNet40's classes
     known = space.classes if params.trained_here else list(MODELNET40_CLASSES)
     candidates = chain(
-        references(space, classifier_of(encoder, known, space.classes)),
+        references(space, classifier_of(encoder, known, space.classes), params.direct),
         fitted(space, inputs.fits),
         trained(space, chain.from_iterable(map(read_json, inputs.runs)), load),
     )

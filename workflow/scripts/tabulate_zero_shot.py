@@ -6,6 +6,7 @@ from pointspider.core.files import read_csv
 from pointspider.encoders.images.prompts import STYLES
 from pointspider.study.evaluate.zero_shot import (
     CLOUD,
+    cloud_hits,
     compare_models,
     corruption_records,
     gather_hits,
@@ -23,7 +24,15 @@ made = params.provenance
 
 with job(snakemake.log[0]):
     clouds = pd.concat([read_csv(path, [*CLOUD, "split"]) for path in inputs.manifests])
-    hits = gather_hits(clouds, made["weights"], inputs.images, inputs.prompts, STYLES, params.top)
+    encoder, clips = (
+        made["cloud_encoder"],
+        [name for name in made["weights"] if name != made["cloud_encoder"]],
+    )
+    hits = gather_hits(clouds, clips, inputs.images, inputs.prompts, STYLES, params.top)
+    if encoder:
+        prompts = dict(zip(clips, inputs.prompts, strict=True))[made["cloud_clip"]]
+        own = cloud_hits(clouds, encoder, inputs.points, prompts, STYLES, params.top)
+        hits = pd.concat([hits, own], ignore_index=True)
     asked = hits[hits["prompts"] == made["prompts"]]
     measures = zero_shot_measures(zero_shot_records(hits), made["preset"], params.classes)
     tables = {

@@ -80,7 +80,9 @@ def _chosen(results: Path) -> str:
     return next((norm for norm, label in LABELS.items() if label == name), name)
 
 
-def _predictor(mappers: Path, name: str, seed: int) -> Path:
+def _predictor(mappers: Path, name: str, seed: int) -> Path | None:
+    if name == "encoder":  # it embeds into the space of the CLIP
+        return None
     if name not in LABELS:
         fits = sorted(path.stem for path in (mappers / "fits").glob("*.safetensors"))
         if name not in fits:

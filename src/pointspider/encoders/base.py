@@ -17,6 +17,7 @@ class PointEncoder(Protocol):
         points: number of points per cloud that the published weights were trained with; None: any number.
         minimum_points: fewest points per cloud that `embed` accepts.
         up: axis that points up in the clouds that the encoder was trained on, "y" or "z".
+        unit_ball: whether clouds are moved and scaled to mean 0 and largest distance 1.
         space: name on the Hugging Face hub of the CLIP whose projected space the embeddings are in; None: the
             encoder has a space of its own.
         device: where the weights are.
@@ -27,6 +28,7 @@ class PointEncoder(Protocol):
     points: int | None
     minimum_points: int
     up: str
+    unit_ball: bool
     space: str | None
 
     @property

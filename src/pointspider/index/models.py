@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 #: Points per cloud if neither the user nor the encoder says: ModelNet40's, on which most encoders were
 #: trained.
 POINTS = 1024
-#: The grey of points without colours, for encoders that read colours (OpenShape's).
-GREY = 0.4
 #: Files up to this size are read for their checksum; of larger ones 64 pieces of 1 MiB.
 HASHED_BYTES = 2**26
 LAYERS = ("pooled", "projected")
@@ -266,10 +264,6 @@ class Models:
         """
         from pointspider.encoders.points.inference import embed_clouds
 
-        if self.encoder.up == "z":
-            clouds = np.stack([clouds[..., 0], -clouds[..., 2], clouds[..., 1]], axis=-1)
-        if self.encoder.channels == 6:
-            clouds = np.concatenate([clouds, np.full_like(clouds, GREY)], axis=-1)
         return self.predict(embed_clouds(self.encoder, clouds.astype(np.float32)))
 
     def predict(self, embeddings: Float[np.ndarray, "n W"]) -> Float32[np.ndarray, "n D"]:

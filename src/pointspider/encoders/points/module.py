@@ -23,6 +23,7 @@ class PointEncoderModule(nn.Module):
     points: int | None = None
     minimum_points: int = 1
     up: str = "y"
+    unit_ball: bool = False
     space: str | None = None
 
     @property

@@ -10,6 +10,7 @@ The names are known without importing PyTorch; a class is imported when it is fi
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
@@ -90,8 +91,9 @@ def save_point_encoder(path: str | Path, name: str, model: PointEncoderModule) -
 
     classes = {"classes": model.classes} if isinstance(model, PointClassifier) else {}
     points = {"points": model.points} if model.points != type(model).points else {}
+    space = {"space": model.space} if model.space != type(model).space else {}
     state = {key: tensor.cpu().numpy() for key, tensor in model.state_dict().items()}
-    write_tensors(path, state, {"name": name, **classes, **points})
+    write_tensors(path, state, {"name": name, **classes, **points, **space})
 
 
 def load_point_encoder(
@@ -132,5 +134,34 @@ def load_point_encoder(
     if classes is not None and isinstance(model, PointClassifier) and model.classes != classes:
         raise InputError(f"{path}: a classifier of {model.classes} classes, but the clouds have {classes}.")
     model.load_state_dict(state)
-    model.points = saved.get("points", model.points)
+    model.points, model.space = saved.get("points", model.points), saved.get("space", model.space)
     return model.to(pick_device(device)).eval()
+
+
+def encoder_space(name: str, path: str | Path) -> str | None:
+    """Return the CLIP in whose projected space an encoder embeds, or None. Does not import PyTorch.
+
+    Args:
+        name: one of `list_point_encoders`.
+        path: its weights. A file of `save_point_encoder` may name another CLIP than the architecture; a file
+            that does not exist yet cannot.
+    """
+    from pointspider.training.tensors import read_content
+
+    if Path(path).suffix == ".safetensors" and Path(path).is_file():
+        try:
+            saved = read_content(path)
+        except InputError:  # of another program; if it is damaged, the job that loads it reports it
+            saved = {}
+        if saved.get("space"):
+            return str(saved["space"])
+    module = Path(architectures.__path__[0]) / f"{name}.py"
+    values = (
+        node.value.value
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign)
+        and isinstance(node.value, ast.Constant)
+        and [ast.unparse(target) for target in node.targets] == ["space"]
+    )
+    space = next(values, None)
+    return str(space) if space else None

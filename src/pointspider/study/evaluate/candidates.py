@@ -14,13 +14,15 @@ from pointspider.mappers.files import load_predictor
 from pointspider.study.evaluate.alignment import FACTS, Candidate, Clouds, ImageSpace, Predict
 
 
-def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candidate]:
-    """What classifies clouds without a mapper: the renders' embeddings, and the point encoder's classifier.
+def references(space: ImageSpace, classifier: Predict | None, direct: bool = False) -> Iterator[Candidate]:
+    """What classifies clouds without a mapper: the renders' embeddings, and the point encoder itself.
 
     Args:
         space: of the images.
         classifier: from point-cloud embeddings (n, X) to logits (n, C) in the order of the space's classes;
             None: it has other classes, or there is none.
+        direct: whether the point encoder embeds into the space of the images. Then its embeddings are the
+            reference "encoder": only directions can be compared, so it has no L1.
     """
 
     def of_renders(clouds: Clouds) -> pd.DataFrame:
@@ -33,6 +35,12 @@ def references(space: ImageSpace, classifier: Predict | None) -> Iterator[Candid
             return pd.DataFrame(space.classified(classifier(clouds.points), clouds), clouds.manifest.index)
 
         yield Candidate("reference", "classifier", of_classifier)
+    if direct:
+
+        def of_encoder(clouds: Clouds) -> pd.DataFrame:
+            return space.measure(lambda points: points, clouds).filter(regex="^(image_|cloud_|top)")
+
+        yield Candidate("reference", "encoder", of_encoder)
 
 
 def classifier_of(encoder: object, known: Sequence[str], classes: Sequence[str]) -> Predict | None:

@@ -33,6 +33,7 @@ def cross_validate(
     settings: MapperSettings,
     seed: int,
     init: str | None = None,
+    direct: bool = False,
 ) -> pd.DataFrame:
     """Measure every candidate on every fold.
 
@@ -44,6 +45,8 @@ def cross_validate(
         settings: of the mappers.
         seed: of the mappers; one training per norm and fold.
         init: see `pointspider.mappers.training.load_initial`.
+        direct: whether the point encoder embeds into the space of the images; then the candidate "encoder"
+            are its embeddings.
 
     Returns:
         The table `choice`: predictor, fold, n (queries), reciprocal_rank (mean of 1 / rank), skill (see
@@ -67,6 +70,10 @@ def cross_validate(
         train, out = clouds.where(~is_out), clouds.where(is_out)
         numbers = np.unique(groups[~is_out], return_inverse=True)[1]
         fits = fit_baselines(train.points, train.images, numbers, lambdas, folds, fold_seed)
+        if direct:
+            row = {"predictor": "encoder", "fold": fold, "n": len(out.images)}
+            score = _scores(lambda points: points, train, out)["reciprocal_rank"]
+            rows.append(row | {"reciprocal_rank": score})
         for name, predict in _candidates(train, out, fits, settings, seed, init):
             row = {"predictor": name, "fold": fold, "n": len(out.images)}
             rows.append(row | (_scores(predict, train, out) if predict else {}))

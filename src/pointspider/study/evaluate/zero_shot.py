@@ -124,6 +124,33 @@ def gather_hits(
     return pd.concat(hits, ignore_index=True)
 
 
+def cloud_hits(
+    clouds: pd.DataFrame,
+    encoder: str,
+    points: Iterable[str | Path],
+    prompts: str | Path,
+    styles: Sequence[str],
+    top: Sequence[int],
+) -> pd.DataFrame:
+    """`zero_shot_hits` of a point encoder in the space of a CLIP: clouds against prompts, without renders.
+
+    Args:
+        clouds, styles, top: see `gather_hits`.
+        encoder: its name.
+        points: the class files of its embeddings.
+        prompts: the file of the CLIP's prompts.
+
+    Raises:
+        InputError: see `zero_shot_hits`, `read_embeddings` and `read_prompts`.
+    """
+    embeddings = read_embeddings(points, "global", clouds["cloud_id"].tolist())
+    hits = [
+        zero_shot_hits(encoder, style, clouds, embeddings, *read_prompts(prompts, style), top)
+        for style in styles
+    ]
+    return pd.concat(hits, ignore_index=True)
+
+
 def accuracies(hits: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
     """Compute the accuracy on each group of clouds.
 

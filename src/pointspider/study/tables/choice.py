@@ -14,7 +14,8 @@ def choose(scores: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row per predictor, the best first: predictor, n (queries), reciprocal_rank, skill. A candidate that
-        diverged in a fold is last, and its measures are missing.
+        diverged in a fold is last, and its measures are missing. The first is "encoder" if the point encoder
+        embeds into the space of the images: it needs no predictor, so none is fitted to these clouds.
     """
     means = [
         {
@@ -28,7 +29,10 @@ def choose(scores: pd.DataFrame) -> pd.DataFrame:
         for name, own in scores.groupby("predictor", sort=False)
     ]
     frame = pd.DataFrame(means)
-    return frame.sort_values("reciprocal_rank", ascending=False, kind="stable", ignore_index=True)
+    frame = frame.sort_values("reciprocal_rank", ascending=False, kind="stable", ignore_index=True)
+    return frame.sort_values(
+        "predictor", key=lambda name: name != "encoder", kind="stable", ignore_index=True
+    )
 
 
 def choice_verdict(scores: pd.DataFrame) -> Verdict:

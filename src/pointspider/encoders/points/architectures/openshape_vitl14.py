@@ -13,6 +13,7 @@ B: clouds, N: points per cloud, G: patches, T: tokens.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,22 +25,30 @@ from pointspider.encoders.points.module import PointEncoderModule
 from pointspider.encoders.points.registry import register_point_encoder
 from pointspider.encoders.points.sampling import farthest_point_sampling, gather_points
 
-WIDTH = 512
 HEADS = 8
-HIDDEN = 1024  # of the feed-forward layers
-BLOCKS = 12
 PATCHES = 64
 RADIUS = 0.4
 NEIGHBOURS = 256
 
 
+class Sizes(NamedTuple):
+    """Channels of a token, hidden channels of the feed-forward layers, and transformer blocks."""
+
+    width: int = 512
+    hidden: int = 1024
+    blocks: int = 12
+
+
+PUBLISHED = Sizes()
+
+
 class Attention(nn.Module):
     """Multi-head self-attention."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.to_qkv = nn.Linear(WIDTH, 3 * WIDTH, bias=False)
-        self.to_out = nn.Sequential(nn.Linear(WIDTH, WIDTH))
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.to_out = nn.Sequential(nn.Linear(width, width))
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         out: Tensor = self.to_out(attend(x, self.to_qkv, HEADS))
@@ -49,10 +58,10 @@ class Attention(nn.Module):
 class FeedForward(nn.Module):
     """Two linear layers."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.net = nn.Sequential(
-            nn.Linear(WIDTH, HIDDEN), nn.GELU(), nn.Identity(), nn.Linear(HIDDEN, WIDTH)
+            nn.Linear(width, hidden), nn.GELU(), nn.Identity(), nn.Linear(hidden, width)
         )  # the identity: dropout in training
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
@@ -63,9 +72,9 @@ class FeedForward(nn.Module):
 class Residual(nn.Module):
     """A module with normalisation before it, added to its input."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, width: int, module: nn.Module) -> None:
         super().__init__()
-        self.norm, self.fn = nn.LayerNorm(WIDTH), module
+        self.norm, self.fn = nn.LayerNorm(width), module
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
         out: Tensor = x + self.fn(self.norm(x))
@@ -75,10 +84,14 @@ class Residual(nn.Module):
 class Transformer(nn.Module):
     """Transformer blocks."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
+        width = sizes.width
         self.layers = nn.ModuleList(
-            nn.ModuleList([Residual(Attention()), Residual(FeedForward())]) for _ in range(BLOCKS)
+            nn.ModuleList(
+                [Residual(width, Attention(width)), Residual(width, FeedForward(width, sizes.hidden))]
+            )
+            for _ in range(sizes.blocks)
         )
 
     def forward(self, x: Float[Tensor, "B T C"]) -> Float[Tensor, "B T C"]:
@@ -90,13 +103,15 @@ class Transformer(nn.Module):
 class PointPatchTransformer(nn.Module):
     """Embeds clouds as the class token of a transformer over patches."""
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes) -> None:
         super().__init__()
-        self.cls_token = nn.Parameter(torch.randn(WIDTH))
+        self.cls_token = nn.Parameter(torch.randn(sizes.width))
         self.sa = SetAbstraction(3 + 6, 64, 64, 128)
         # The identity: a change of the order of axes
-        self.lift = nn.Sequential(PointwiseLinear(128 + 3, WIDTH), nn.Identity(), nn.LayerNorm(WIDTH))
-        self.transformer = Transformer()
+        self.lift = nn.Sequential(
+            PointwiseLinear(128 + 3, sizes.width), nn.Identity(), nn.LayerNorm(sizes.width)
+        )
+        self.transformer = Transformer(sizes)
 
     def forward(self, points: Float[Tensor, "B N 6"]) -> Float[Tensor, "B C"]:
         positions = points[:, :, :3].contiguous()
@@ -116,13 +131,15 @@ class OpenShapeL14(PointEncoderModule):
     channels = 6
     points = 10_000
     minimum_points = PATCHES
+    unit_ball = True
     space = "openai/clip-vit-large-patch14"
 
-    def __init__(self) -> None:
+    def __init__(self, sizes: Sizes = PUBLISHED, width: int | None = None) -> None:
         super().__init__()
-        self.ppat = PointPatchTransformer()
+        self.width = width or type(self).width
+        self.ppat = PointPatchTransformer(sizes)
         # The embedding of ViT-B/32 has as many channels as the transformer and is not projected
-        self.proj = nn.Linear(WIDTH, self.width) if self.width != WIDTH else nn.Identity()
+        self.proj = nn.Linear(sizes.width, self.width) if self.width != sizes.width else nn.Identity()
 
     def embed(self, points: Float[Tensor, "B N channels"]) -> Float[Tensor, "B width"]:
         embedding: Tensor = self.proj(self.ppat(points))
@@ -136,3 +153,15 @@ class OpenShapeL14(PointEncoderModule):
             name if name.startswith(("ppat.", "proj.")) else f"ppat.{name}": tensor
             for name, tensor in state.items()
         }
+
+    @classmethod
+    def create_for(cls, state: Mapping[str, Tensor]) -> "OpenShapeL14":
+        """Create the encoder with the sizes of the state dict; with the published ones if it has none."""
+        layers = "ppat.transformer.layers"
+        token, hidden = state.get("ppat.cls_token"), state.get(f"{layers}.0.1.fn.net.0.weight")
+        if token is None or hidden is None:
+            return cls()
+        width = len(token)
+        blocks = {name.split(".")[3] for name in state if name.startswith(f"{layers}.")}
+        projection = state.get("proj.weight")
+        return cls(Sizes(width, len(hidden), len(blocks)), width if projection is None else len(projection))

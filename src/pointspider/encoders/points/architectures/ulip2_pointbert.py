@@ -27,6 +27,7 @@ class Ulip2PointBert(PointEncoderModule):
     channels = 6
     points = 10_000
     minimum_points = 512
+    unit_ball = True
     space = "laion/CLIP-ViT-bigG-14-laion2B-39B-b160k"
 
     def __init__(self) -> None:
