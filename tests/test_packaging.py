@@ -49,6 +49,7 @@ PLUGINS = {
     "karellen-llvm-core",
     "mapbox-earcut",
     "mypy",
+    "networkx",
     "pyoidn",
     "pytest-xdist",
     "ruff",

@@ -67,6 +67,11 @@ PAGES = {
     "tables/predictors.csv": Page(
         TABLES, "Table III: fits", "What the fit of each predictor chose, and the epoch of least test loss."
     ),
+    "mappers/choice.csv": Page(
+        TABLES,
+        "Table III: choice of a predictor",
+        "How well each predictor retrieves training clouds that were left out.",
+    ),
     "tables/splits.csv": Page(TABLES, "Table III: splits", "Clouds and objects of each split."),
     "tables/alignment_corruptions.csv": Page(
         TABLES, "Table III: by corruption", "Measures of each predictor on the clouds of a corruption level."
