@@ -185,7 +185,7 @@ def plot(records: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(shown["name"]))
     figure = Figure(figsize=(WIDTH, 0.22 * len(names) + 0.9), layout="constrained")
     axes = figure.subplots()
-    limit = 2 * constants["zero"]
+    limit = 1.15 * constants["zero"]
     for row, name in enumerate(names):
         values = shown.loc[shown["name"] == name, "l1"].dropna()
         kind = shown.loc[shown["name"] == name, "kind"].iloc[0]
