@@ -20,7 +20,7 @@ from PIL import Image
 
 from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
 from pointspider.core.cpus import available_cpus
-from pointspider.core.files import read_png, write_csv, write_png
+from pointspider.core.files import read_png, write_csv
 from pointspider.render.sheet import grid
 
 OUT = Path(__file__).parent / "out"
@@ -60,13 +60,15 @@ write_renders(Renderer(RenderSettings(224)), clouds, len(files))
 """
 PYVISTA = """
 import sys, numpy as np, pyvista
-points = np.load(sys.argv[1])
-plotter = pyvista.Plotter(off_screen=True, window_size=[int(sys.argv[3])] * 2)
-plotter.add_points(
-    points, render_points_as_spheres=True, point_size=int(sys.argv[3]) // 50,
-    scalars=((points - points.min(0)) / np.ptp(points, axis=0).max() * 255).astype('uint8'), rgb=True)
+from pointspider.render.scene import Camera, place, to_srgb
+spheres, camera, side = place(np.load(sys.argv[1])), Camera(), int(sys.argv[3])
+size = spheres.radius / camera.distance / camera.half_width * side  # a diameter, in pixels
+plotter = pyvista.Plotter(off_screen=True, window_size=[side, side])
+plotter.add_points(spheres.centres, scalars=to_srgb(spheres.colours), rgb=True, point_size=size,
+                   render_points_as_spheres=True)
 plotter.set_background('white')
-plotter.camera_position = [(3, 2.4, -3), (0, 0, 0), (0, 1, 0)]
+plotter.camera_position = [camera.origin.tolist(), (0, 0, 0), (0, 0, 1)]
+plotter.camera.view_angle = camera.fov
 plotter.screenshot(sys.argv[2])
 """
 
@@ -161,10 +163,11 @@ def others() -> list[dict[str, object]]:
         "stock": "Mitsuba's path tracer, 64 samples",
         "pyvista": "pyvista",
     }
-    pictures = [read_png(OUT / f"{name}.png")[100:-100, 100:-100] for name in captions]
+    pictures = [read_png(OUT / f"{name}.png")[30:630, 100:700] for name in captions]
     reduced = [np.asarray(Image.fromarray(picture).resize((300, 300))) for picture in pictures]
     opaque = [np.dstack([picture, np.full((300, 300), 255, np.uint8)]) for picture in reduced]
-    write_png(PICTURE, grid(opaque, 4, list(captions.values()))[..., :3])
+    sheet = Image.fromarray(grid(opaque, 4, list(captions.values()))[..., :3])
+    sheet.quantize(128, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
     return rows
 
 
