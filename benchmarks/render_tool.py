@@ -167,7 +167,7 @@ def others() -> list[dict[str, object]]:
     reduced = [np.asarray(Image.fromarray(picture).resize((300, 300))) for picture in pictures]
     opaque = [np.dstack([picture, np.full((300, 300), 255, np.uint8)]) for picture in reduced]
     sheet = Image.fromarray(grid(opaque, 4, list(captions.values()))[..., :3])
-    sheet.quantize(128, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
+    sheet.save(PICTURE, optimize=True)
     return rows
 
 
