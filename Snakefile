@@ -54,6 +54,7 @@ rule all:
         f"{RESULTS}/metrics.json",
         f"{RESULTS}/speed/table1.csv",
         f"{RESULTS}/speed/table5_seconds.csv",
+        f"{RESULTS}/explorer.html",
 
 
 include: "workflow/rules/fetch.smk"
@@ -66,6 +67,7 @@ include: "workflow/rules/map.smk"
 include: "workflow/rules/alignment.smk"
 include: "workflow/rules/search.smk"
 include: "workflow/rules/search_speed.smk"
+include: "workflow/rules/explorer.smk"
 include: "workflow/rules/sheets.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/report.smk"

@@ -106,4 +106,5 @@ rule tables:
     input:
         rules.tabulate_speed.output,
         rules.tabulate_search_speed.output,
+        rules.draw_explorer.output,
         rules.summarise.output,

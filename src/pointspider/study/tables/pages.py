@@ -1,6 +1,7 @@
 """The Markdown pages that present the tables, and the metrics of the selected mapper."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -69,7 +70,7 @@ def summary_page(tables: Tables, provenance: Mapping[str, Mapping[str, Any]]) ->
     sizes = {"draw": first["n"], "test": row["n"], "clean": accuracy(models[0], CLEAN, "top1")["n"]}
     sizes["draws"] = zero_shot.loc[zero_shot["set"].str.startswith("draw_"), "set"].nunique()
     search = search_verdicts(tables["search"], tables["search_differences"])
-    return _render(
+    return render_template(
         "summary.md.j2",
         made=provenance["table2"],
         made2=provenance["table2"],
@@ -110,7 +111,7 @@ def speed_page(table1: pd.DataFrame, measures: pd.DataFrame, provenance: Mapping
     rows = table1.merge(wide[extra], how="left", on=TASK).reindex(
         columns=list(dict.fromkeys([*table1, *measures["measure"], *SPEED_COLUMNS]))
     )
-    return _render(
+    return render_template(
         "table1.md.j2",
         made=provenance,
         rows=rows.to_dict("records"),
@@ -126,7 +127,7 @@ def search_speed_page(table: pd.DataFrame, provenance: Mapping[str, Any]) -> str
         provenance: preset, data, models, and the variant and device of the renders.
     """
     rows = table.astype({"severity": "object"}).where(table.notna(), None).to_dict("records")
-    return _render("table5_seconds.md.j2", made=provenance, rows=rows, v=seconds_verdict(table))
+    return render_template("table5_seconds.md.j2", made=provenance, rows=rows, v=seconds_verdict(table))
 
 
 def encoders_page(
@@ -262,7 +263,8 @@ def _groups(verdicts: Iterable[Verdict], key: Callable[[Verdict], Any]) -> list[
     return list(groups.items())
 
 
-def _render(template: str, **values: object) -> str:
+def render_template(template: str, **values: object) -> str:
+    """Render a template of this package."""
     environment = Environment(
         loader=PackageLoader("pointspider.study"), undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -275,6 +277,7 @@ def _render(template: str, **values: object) -> str:
         "milliseconds": lambda row: _interval(
             Estimate(*(1e3 * row[name] for name in ("seconds", "low", "high"))), ",.3g"
         ),
+        "json": lambda value: json.dumps(value, separators=(",", ":")).replace("<", "\\u003c"),
         "groupby_comparison": _by_comparison,
         "text": lambda cell: "" if pd.isna(cell) else cell,
         "weights": lambda name: "trained by this workflow" if name == "train" else name,

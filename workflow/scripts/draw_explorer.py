@@ -1,0 +1,37 @@
+"""The page to explore: maps of the test clouds, what the CLIPs answer, neighbours, and the tables."""
+
+from pathlib import Path
+
+from pointspider.core.files import read_csv, write_text
+from pointspider.mappers.files import load_predictor
+from pointspider.study.embeddings import read_embeddings, read_prompts
+from pointspider.study.evaluate.maps import choose_shown
+from pointspider.study.explorer import clip_answers, explorer_page
+from pointspider.study.job import job
+from pointspider.study.renders import read_renders
+from pointspider.study.tables.schemas import read_table
+
+inputs, params = snakemake.input, snakemake.params
+
+with job(snakemake.log[0]):
+    manifest = choose_shown(read_csv(inputs.test, ["cloud_id", "class", "object", "corruption", "severity"]))
+    ids = manifest["cloud_id"].tolist()
+
+    def images(clip: str, layer: str):
+        files = [path for path in inputs.images if Path(path).parent.name == clip]
+        return read_embeddings(files, layer, ids)
+
+    points = read_embeddings(inputs.points, "global", ids)
+    embeddings = {
+        "mapped": load_predictor(f"{inputs.fits}/{params.fit}.safetensors").predict(points),
+        "renders": images(params.image_model, params.layer),
+        "points": points,
+    }
+    answers = [
+        clip_answers(clip, images(clip, "projected"), *read_prompts(prompts, params.style))
+        for clip, prompts in zip(params.clips, inputs.prompts, strict=True)
+    ]
+    tables = {title: read_table(path) for title, path in zip(params.titles, inputs.tables, strict=True)}
+    pictures = read_renders(Path(inputs.renders[0]).parent, ids)
+    page = explorer_page(manifest, pictures, embeddings, answers, tables, params.made)
+    write_text(snakemake.output[0], page)
