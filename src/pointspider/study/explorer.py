@@ -22,7 +22,7 @@ from pointspider.study.tables.pages import render_template
 #: Largest width and height of a picture on the page, in pixels.
 PICTURE = 96
 NEIGHBOURS, ANSWERS = 5, 3
-MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle")
+MARKERS = {"circle": "●", "square": "■", "triangle": "▲", "diamond": "◆", "inverted_triangle": "▼"}
 COLUMNS = ("class", "corruption", "severity")
 #: The page opens with the first of each.
 PATHS = {"mapped": "mapped clouds", "renders": "renders", "points": "point features"}
@@ -97,7 +97,10 @@ def explorer_page(
             {"model": a.model, "classes": a.classes.tolist(), "cosines": a.cosines.round(3).tolist()}
             for a in answers
         ],
-        "legends": {name: {key: colour for key, (colour, _) in own.items()} for name, own in legends.items()},
+        "legends": {
+            name: [[key, colour, MARKERS[marker]] for key, (colour, marker) in own.items()]
+            for name, own in legends.items()
+        },
     }
     library = Resources(mode="inline", components=["bokeh", "bokeh-widgets", "bokeh-tables"]).render_js()
     page = render_template(
@@ -137,7 +140,7 @@ def _map(data: dict[str, list[Any]], legends: Mapping[str, Mapping[str, tuple[st
     data |= {"colour": data["colour_class"], "marker": data["marker_class"]}
     source = ColumnDataSource(data, name="clouds")
     tools = "pan,wheel_zoom,box_zoom,zoom_in,zoom_out,reset"
-    plot = figure(tools=tools, active_scroll="wheel_zoom", sizing_mode="stretch_width", height=520,
+    plot = figure(tools=tools, active_scroll="wheel_zoom", sizing_mode="stretch_width", height=620,
                   toolbar_location="above", name="map")  # fmt: skip
     plot.axis.visible = False
     plot.grid.visible = False
@@ -169,8 +172,8 @@ def _map(data: dict[str, list[Any]], legends: Mapping[str, Mapping[str, tuple[st
     source.selected.js_on_change(
         "indices", CustomJS(args={"source": source, "cloud": choose["cloud"]}, code=SELECT)
     )
-    for control in choose.values():
-        control.width = 170
+    for name, control in choose.items():
+        control.width = 310 if name == "cloud" else 150
     controls = row(*choose.values(), sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
     return column(controls, plot, sizing_mode="stretch_width")
 
@@ -203,14 +206,14 @@ def _tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         frame = frame.dropna(axis=1, how="all")
         columns = []
         for name in frame:
-            real = pd.api.types.is_float_dtype(frame[name])
-            formatter = NumberFormatter(format="0,0.[000]", nan_format="") if real else StringFormatter()
-            width = 110 if pd.api.types.is_numeric_dtype(frame[name]) else 190
+            number = pd.api.types.is_numeric_dtype(frame[name])
+            formatter = NumberFormatter(format="0,0.[000]", nan_format="") if number else StringFormatter()
+            width = 92 if number else 138
             heading = str(name).replace("_", " ")
             columns.append(TableColumn(field=str(name), title=heading, formatter=formatter, width=width))
         cells = {
             str(name): (
-                frame[name].astype(float)
+                frame[name].astype("float64")
                 if pd.api.types.is_numeric_dtype(frame[name])
                 else frame[name].astype("string").fillna("")
             ).tolist()
@@ -219,7 +222,7 @@ def _tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
         height = 28 * min(len(frame), 14) + 30
         shown[title] = DataTable(source=ColumnDataSource(cells), columns=columns, index_position=None,
                                  width=sum(c.width for c in columns) + 20, height=height,
-                                 autosize_mode="none", row_height=28)  # fmt: skip
+                                 autosize_mode="none", row_height=28, reorderable=False)  # fmt: skip
     return shown
 
 
