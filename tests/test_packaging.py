@@ -37,7 +37,7 @@ ALLOWED = {
     "training": {"learn"},
     "encoders": {"learn"},
     "mappers": {"learn"},
-    "index": {"ann", "learn"},
+    "index": {"index", "learn"},
     "study": {"study"},
     "cli": {"learn"},
 }

@@ -15,7 +15,7 @@ from pointspider.core.extras import missing, require
         ("drjit.llvm", '"pointspider[render]"'),
         ("scipy.spatial", '"pointspider[meshes]"'),  # the smallest of the extras that have it
         ("open_clip", '"pointspider[learn]"'),
-        ("faiss", '"pointspider[ann]"'),
+        ("faiss", '"pointspider[index]"'),
         ("rtree", "rtree"),
     ],
 )
