@@ -14,6 +14,7 @@ DISTRIBUTIONS = {
     "mapbox_earcut": "mapbox-earcut",
     "open_clip": "open-clip-torch",
     "huggingface_hub": "huggingface-hub",
+    "sklearn": "scikit-learn",
 }
 
 
