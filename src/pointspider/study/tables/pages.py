@@ -141,7 +141,7 @@ def encoders_page(
         provenance: table4.json.
     """
     rows, verdicts = table4.to_dict("records"), encoder_verdicts(table4)
-    return _render("table4.md.j2", made=provenance, rows=rows, facts=facts, verdicts=verdicts)
+    return render_template("table4.md.j2", made=provenance, rows=rows, facts=facts, verdicts=verdicts)
 
 
 #: Measures that the page of Table I shows, whether they were measured or not.
