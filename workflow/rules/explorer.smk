@@ -19,7 +19,9 @@ rule draw_explorer:
         points=POINT_EMBEDDINGS,
         images=expand(IMAGE_EMBEDDINGS, clip=CLIPS),
         prompts=expand(PROMPTS, clip=CLIPS),
+        choice=f"{RESULTS}/mappers/choice.csv",
         fits=f"{RESULTS}/mappers/objects/fits",
+        mappers=SEARCH_MAPPERS,
         tables=list(EXPLORED_TABLES.values()),
     output:
         f"{RESULTS}/explorer.html",
@@ -34,7 +36,7 @@ rule draw_explorer:
         mem_mb=4000,
         runtime=60,
     params:
-        fit=SEARCH_FIT,
+        seed=SEARCH_SEED,
         clips=list(CLIPS),
         image_model=IMAGE_MODEL,
         layer=PARAMS.alignment.image_embedding.layer,
@@ -42,7 +44,6 @@ rule draw_explorer:
         titles=list(EXPLORED_TABLES),
         made={
             **PROVENANCE,
-            "mapped": f"{SEARCH_FIT} of {PARAMS.encoders.points.name}",
             "renders": IMAGE_MODEL,
             "points": PARAMS.encoders.points.name,
         },

@@ -6,9 +6,12 @@
 #           plots/{search,duplicates}.svg
 # STEPS     evaluate_search -> tabulate_search
 
-from pointspider.mappers.base import LABELS
-
-SEARCH_FIT = "ridge"  # the predictor of `pointspider index --from-run`
+SEARCH_SEED = PARAMS.mapper.seeds[0]
+SEARCH_MAPPERS = [
+    f"{RESULTS}/mappers/objects/{norm}/{name}"
+    for norm in NORMS
+    for name in (f"seed_{SEARCH_SEED}_last.safetensors", "runs.json")
+]
 
 
 rule evaluate_search:
@@ -16,11 +19,9 @@ rule evaluate_search:
         test=MANIFESTS["test"],
         points=POINT_EMBEDDINGS,
         images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
+        choice=f"{RESULTS}/mappers/choice.csv",
         fits=f"{RESULTS}/mappers/objects/fits",
-        mappers=[
-            f"{RESULTS}/mappers/objects/{norm}/seed_{PARAMS.mapper.seeds[0]}_last.safetensors"
-            for norm in NORMS
-        ],
+        mappers=SEARCH_MAPPERS,
     output:
         records=f"{RESULTS}/evaluations/search/records.csv",
         duplicates=f"{RESULTS}/evaluations/search/duplicates.csv",
@@ -36,8 +37,8 @@ rule evaluate_search:
         mem_mb=8000 if GPUS else 2000,
         runtime=240,
     params:
-        fit=SEARCH_FIT,
-        mappers=[LABELS[norm] for norm in NORMS],
+        seed=SEARCH_SEED,
+        norms=NORMS,
         image_model=IMAGE_MODEL,
         layer=PARAMS.alignment.image_embedding.layer,
         point_encoder=PARAMS.encoders.points.name,
@@ -53,6 +54,7 @@ rule tabulate_search:
         records=rules.evaluate_search.output.records,
         duplicates=rules.evaluate_search.output.duplicates,
         curves=rules.evaluate_search.output.curves,
+        choice=f"{RESULTS}/mappers/choice.csv",
     output:
         tables=expand(
             f"{RESULTS}/tables/{{table}}.csv",
@@ -71,8 +73,7 @@ rule tabulate_search:
             "image_model": IMAGE_MODEL,
             "layer": PARAMS.alignment.image_embedding.layer,
             "point_encoder": PARAMS.encoders.points.name,
-            "fit": SEARCH_FIT,
-            "seed": PARAMS.mapper.seeds[0],
+            "seed": SEARCH_SEED,
         },
         code=code("tabulate_search"),
     message:

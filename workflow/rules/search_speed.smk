@@ -15,7 +15,9 @@ rule time_search:
         clouds=CLOUDS,
         renders=RENDERS,
         weights=lambda _: clip_weights(SimpleNamespace(clip=IMAGE_MODEL)),
+        choice=f"{RESULTS}/mappers/choice.csv",
         fits=f"{RESULTS}/mappers/objects/fits",
+        mappers=SEARCH_MAPPERS,
         point_encoder=point_checkpoint(),
     output:
         f"{RESULTS}/speed/search_seconds.csv",
@@ -33,7 +35,7 @@ rule time_search:
         gpu=GPUS,
     params:
         clouds=4,  # at each severity
-        fit=SEARCH_FIT,
+        seed=SEARCH_SEED,
         clip=dump(CLIPS[IMAGE_MODEL]),
         revision=getattr(REMOTES.get(CLIPS[IMAGE_MODEL].weights), "version", None),
         image_model=IMAGE_MODEL,
@@ -48,6 +50,7 @@ rule time_search:
 rule tabulate_search_speed:
     input:
         seconds=rules.time_search.output[0],
+        choice=f"{RESULTS}/mappers/choice.csv",
         speed=f"{RESULTS}/speed.csv",
         variants=f"{RESULTS}/speed.json",
     output:
@@ -64,7 +67,6 @@ rule tabulate_search_speed:
             "resolution": PARAMS.render.resolution,
             "image_model": IMAGE_MODEL,
             "point_encoder": PARAMS.encoders.points.name,
-            "fit": SEARCH_FIT,
         },
         code=code("tabulate_search_speed"),
     message:

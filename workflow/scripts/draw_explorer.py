@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from pointspider.core.files import read_csv, write_text
-from pointspider.mappers.files import load_predictor
 from pointspider.study.embeddings import read_embeddings, read_prompts
 from pointspider.study.evaluate.maps import choose_shown
 from pointspider.study.explorer import clip_answers, explorer_page
 from pointspider.study.job import job
 from pointspider.study.renders import read_renders
+from pointspider.study.search_predictor import load_chosen
 from pointspider.study.tables.schemas import read_table
 
 inputs, params = snakemake.input, snakemake.params
@@ -22,8 +22,10 @@ with job(snakemake.log[0]):
         return read_embeddings(files, layer, ids)
 
     points = read_embeddings(inputs.points, "global", ids)
+    predictor, predict = load_chosen(inputs.choice, Path(inputs.fits).parent, params.seed)
+    made = {**params.made, "mapped": f"{predictor} of {params.made['points']}"}
     embeddings = {
-        "mapped": load_predictor(f"{inputs.fits}/{params.fit}.safetensors").predict(points),
+        "mapped": predict(points),
         "renders": images(params.image_model, params.layer),
         "points": points,
     }
@@ -33,5 +35,5 @@ with job(snakemake.log[0]):
     ]
     tables = {title: read_table(path) for title, path in zip(params.titles, inputs.tables, strict=True)}
     pictures = read_renders(Path(inputs.renders[0]).parent, ids)
-    page = explorer_page(manifest, pictures, embeddings, answers, tables, params.made)
+    page = explorer_page(manifest, pictures, embeddings, answers, tables, made)
     write_text(snakemake.output[0], page)

@@ -1,14 +1,17 @@
 """Measure the search for test clouds by each path: renders, point features and mapped clouds."""
 
 import logging
+import pathlib
 
 import numpy as np
 
 from pointspider.core.files import read_csv, write_csv
+from pointspider.mappers.base import LABELS
 from pointspider.mappers.files import load_predictor
 from pointspider.study.embeddings import read_embeddings
 from pointspider.study.evaluate.search import Path, duplicate_records, search_records
 from pointspider.study.job import job
+from pointspider.study.search_predictor import load_chosen
 from pointspider.study.tables.schemas import write_table
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
@@ -21,10 +24,13 @@ with job(snakemake.log[0]):
         Path("renders", params.image_model): read_embeddings(inputs.images, params.layer, ids),
         Path("points", params.point_encoder): points,
     }
-    files = {params.fit: f"{inputs.fits}/{params.fit}.safetensors"}
-    files |= dict(zip(params.mappers, inputs.mappers, strict=True))
-    for name, file in files.items():
-        mapped = load_predictor(file).predict(points)
+    folder = pathlib.Path(inputs.fits).parent
+    predictors = [load_chosen(inputs.choice, folder, params.seed)]
+    for norm in params.norms:
+        last = load_predictor(folder / norm / f"seed_{params.seed}_last.safetensors")
+        predictors.append((LABELS[norm], last.predict))
+    for name, predict in predictors:
+        mapped = predict(points)
         if np.isfinite(mapped).all():
             paths[Path("mapped", name)] = mapped
         else:

@@ -6,10 +6,12 @@ from pointspider.core.files import read_csv
 from pointspider.study.job import job
 from pointspider.study.plots.search import plot_duplicates, plot_search
 from pointspider.study.plots.style import save
+from pointspider.study.tables.choice import choice_verdict
 from pointspider.study.tables.schemas import read_table, write_provenance, write_table
 from pointspider.study.tables.search import search_differences, search_measures, search_table
 
-inputs, output, provenance = snakemake.input, snakemake.output, snakemake.params.provenance
+inputs, output = snakemake.input, snakemake.output
+provenance = {**snakemake.params.provenance, "fit": choice_verdict(read_table(inputs.choice)).subject}
 preset = provenance["preset"]
 
 with job(snakemake.log[0]):

@@ -9,10 +9,10 @@ from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.hub import model_directory
 from pointspider.encoders.points.inference import embed_clouds
 from pointspider.encoders.points.registry import load_point_encoder
-from pointspider.mappers.files import load_predictor
 from pointspider.study.cloud_files import gather_clouds
 from pointspider.study.job import job
 from pointspider.study.renders import read_renders
+from pointspider.study.search_predictor import load_chosen
 from pointspider.study.search_speed import choose_clouds, time_steps
 from pointspider.study.tables.schemas import write_table
 
@@ -23,12 +23,12 @@ with job(snakemake.log[0]):
     weights, backend = [*inputs.weights, params.clip["weights"]][0], params.clip["backend"]
     clip = load_clip(params.image_model, backend, model_directory(weights, backend, params.revision))
     encoder = load_point_encoder(params.point_encoder, inputs.point_encoder)
-    predictor = load_predictor(f"{inputs.fits}/{params.fit}.safetensors")
+    _, predict = load_chosen(inputs.choice, Path(inputs.fits).parent, params.seed)
     images = read_renders(Path(inputs.renders[0]).parent, clouds["cloud_id"])
     points = gather_clouds(inputs.clouds, clouds["cloud_id"])
     steps = {
         "image_embedding": (clip.encode_images, images),
         "point_embedding": (lambda rows: embed_clouds(encoder, rows), points),
-        "prediction": (predictor.predict, embed_clouds(encoder, points)),
+        "prediction": (predict, embed_clouds(encoder, points)),
     }
     write_table(snakemake.output[0], pd.DataFrame(time_steps(steps, clouds)))

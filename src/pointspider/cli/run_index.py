@@ -9,17 +9,15 @@ import numpy as np
 from jaxtyping import Float
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import read_hdf5, read_json
+from pointspider.core.files import read_hdf5
 from pointspider.encoders.images.hub import model_directory
 from pointspider.index.clouds import describe
 from pointspider.index.models import Models
-from pointspider.mappers.base import LABELS
 from pointspider.study.cloud_files import read_clouds
 from pointspider.study.config import load
 from pointspider.study.config.models import Params
 from pointspider.study.remote import read_remotes
-from pointspider.study.tables.choice import choose
-from pointspider.study.tables.schemas import read_table
+from pointspider.study.search_predictor import chosen_predictor, predictor_path
 
 
 def load_params(options: argparse.Namespace, preset: str) -> Params:
@@ -63,8 +61,10 @@ def models_of_run(
         points.name,
         checkpoint,
         points=params.clouds.points,
-        predictor=_predictor(
-            results / "mappers/objects", predictor or _chosen(results), params.mapper.seeds[0]
+        predictor=predictor_path(
+            results / "mappers/objects",
+            predictor or chosen_predictor(results / "mappers/choice.csv"),
+            params.mapper.seeds[0],
         ),
         clip=directory,
         backend=clip.backend,
@@ -72,33 +72,6 @@ def models_of_run(
         prompt=params.zero_shot.prompt,
         device=device,
     )
-
-
-def _chosen(results: Path) -> str:
-    """The predictor that cross-validation chose."""
-    name = str(choose(read_table(results / "mappers/choice.csv"))["predictor"].iloc[0])
-    return next((norm for norm, label in LABELS.items() if label == name), name)
-
-
-def _predictor(mappers: Path, name: str, seed: int) -> Path | None:
-    if name == "encoder":  # it embeds into the space of the CLIP
-        return None
-    if name not in LABELS:
-        fits = sorted(path.stem for path in (mappers / "fits").glob("*.safetensors"))
-        if name not in fits:
-            raise InputError(
-                f"predictor: '{name}' does not exist; choose from {', '.join([*LABELS, *fits])}."
-            )
-        return mappers / "fits" / f"{name}.safetensors"
-    run: dict[str, Any] = next(
-        (run for run in read_json(mappers / name / "runs.json") if run["seed"] == seed), {}
-    )
-    if epoch := run.get("diverged_at"):  # its weights may well be finite
-        raise InputError(
-            f"{mappers / name}: the mapper of seed {seed} diverged at epoch {epoch}; choose another "
-            "predictor."
-        )
-    return mappers / name / f"seed_{seed}_last.safetensors"
 
 
 def rows_of_run(
