@@ -35,15 +35,15 @@ lint: $(INSTALLED)
 
 # After `git clone` or `git pull`: pull the results from the DVC remote and mark them as up to date for Snakemake.
 sync: $(INSTALLED)
-	dvc pull
-	test "$$(dvc status --json)" = "{}" || { dvc status; exit 1; }
+	dvc pull dvc.yaml
+	test "$$(dvc status --json dvc.yaml)" = "{}" || { dvc status dvc.yaml; exit 1; }
 	snakemake --touch --forceall --cores 1
 
 # The tables and plots that the documentation shows, from a finished run: docs/embedded/.
 publish: $(INSTALLED)
 	rm -rf docs/embedded && mkdir -p docs/embedded/speed
 	cp -r results/embedded/tables results/embedded/plots docs/embedded
-	cp results/embedded/speed/table1.* results/embedded/speed/speed.svg docs/embedded/speed
+	cp results/embedded/speed/table*.* results/embedded/speed/speed.svg docs/embedded/speed
 	rm docs/embedded/tables/*_corruptions.csv # a megabyte, shown by the plots
 	sed -i.bak /sheets/d docs/embedded/tables/summary.md && rm docs/embedded/tables/summary.md.bak # megabytes too
 

@@ -156,6 +156,20 @@ def test_the_figures_of_the_study_are_those_of_the_tables():
     assert "ridge has a skill of {}, BASE {}, RNORM {} and LNORM {}.".format(*classes) in FINDINGS
 
 
+def test_the_figures_of_search_are_those_of_table_v():
+    tables = ROOT / "docs/embedded"
+    rows = pd.read_csv(tables / "tables/table5.csv").set_index("path")
+    chosen = rows[rows.index == "mapped"].iloc[0]
+    renders = rows.loc["renders"]
+    assert f"a mAP of {chosen.class_map:.2f}, renders with {renders.class_map:.2f}," in FINDINGS
+    assert f"their object with {chosen.object_map:.2f} against {renders.object_map:.2f}." in FINDINGS
+    seconds = pd.read_csv(tables / "speed/table5_seconds.csv")
+    total = seconds[(seconds.step == "total") & seconds.severity.isna()].set_index("path")["seconds"] * 1000
+    assert (
+        f"takes {total['mapped']:.0f} ms, a render and its embedding {total['renders']:.0f} ms." in FINDINGS
+    )
+
+
 def test_the_pictures_are_drawn_by_their_script(tmp_path):
     code = (
         "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
