@@ -4,7 +4,7 @@ PYTHON ?= python3
 PRESET ?= embedded
 BIN := .venv/bin
 INSTALLED := .venv/.installed
-PYTEST_ARGS := --numprocesses logical --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+PYTEST_ARGS := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Snakemake needs a user name and a folder for its cache. Containers may have neither.
 export USER ?= user

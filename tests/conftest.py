@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from filelock import FileLock
 from jaxtyping import install_import_hook
 
 # Types and shapes are checked at every call, except in kernels: Dr.Jit's types depend on the variant
@@ -30,20 +31,9 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`: a process for each file, one for all tests of the finished project.
-
-    Tests of the finished project take minutes, so they start first.
-    """
-    for item in items:
-        group = "finished_project" if uses_finished_project(item) else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: not uses_finished_project(item))
-
-
-def uses_finished_project(item: pytest.Item) -> bool:
-    return "finished_project" in getattr(item, "fixturenames", ())
+    """Start with the tests of the finished project, which take minutes."""
+    items.sort(key=lambda item: "finished_project" not in getattr(item, "fixturenames", ()))
 
 
 @pytest.fixture
@@ -191,13 +181,23 @@ def make_project() -> Callable[[Path], Project]:
 
 @pytest.fixture(scope="session")
 def finished_project(tmp_path_factory) -> Project:
-    """A committed small project on which `snakemake` has run; not to be changed."""
-    project = Project.create(tmp_path_factory.mktemp("project"))
-    project.commit()
-    # As in a Jupyter notebook, and without a locale
-    project.snakemake(
-        environment={"MPLBACKEND": "module://missing.backend", "LC_ALL": "C", "PYTHONUTF8": "0"}
-    )
+    """A committed small project on which `snakemake` has run; not to be changed.
+
+    With several processes of pytest-xdist, the first that needs it creates it.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    project, done = Project(folder / "finished"), folder / "finished.done"
+    with FileLock(folder / "finished.lock"):
+        if not done.exists():
+            project.directory.mkdir()
+            Project.create(project.directory).commit()
+            # As in a Jupyter notebook, and without a locale
+            project.snakemake(
+                environment={"MPLBACKEND": "module://missing.backend", "LC_ALL": "C", "PYTHONUTF8": "0"}
+            )
+            done.touch()
     return project
 
 
