@@ -86,10 +86,10 @@ def rows_of_run(
             for names, group in read_clouds(clouds).values()
             for name, cloud in zip(names, group, strict=True)
         }
-        for arrays in (group.arrays for group in read_hdf5(path).values()):
-            names = [str(name) for name in arrays["cloud_id"]]
-            items = [{**_fields(name), "path": clouds.absolute(), **describe(points[name])} for name in names]
-            yield models.predict(arrays["global"]), items
+        groups = [group.arrays for group in read_hdf5(path).values()]
+        names = [str(name) for arrays in groups for name in arrays["cloud_id"]]
+        items = [{**_fields(name), "path": clouds.absolute(), **describe(points[name])} for name in names]
+        yield models.predict(np.concatenate([arrays["global"] for arrays in groups])), items
 
 
 def _fields(cloud_id: str) -> dict[str, str]:
