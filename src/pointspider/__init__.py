@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from pointspider.clouds.readers.registry import load_cloud
     from pointspider.encoders.images.clip import load_clip
     from pointspider.encoders.points.registry import load_point_encoder
-    from pointspider.index.index import Index, Text
+    from pointspider.index.index import Index
     from pointspider.index.models import Models
+    from pointspider.index.results import Text
     from pointspider.mappers.files import load_predictor
     from pointspider.render.draw import draw
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "Index": "pointspider.index.index",
     "Models": "pointspider.index.models",
-    "Text": "pointspider.index.index",
+    "Text": "pointspider.index.results",
     "corrupt": "pointspider.clouds.corruptions.engine",
     "draw": "pointspider.render.draw",
     "load_clip": "pointspider.encoders.images.clip",

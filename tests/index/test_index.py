@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from pointspider.core.errors import InputError
-from pointspider.index import approximate
-from pointspider.index import index as index_module
+from pointspider.index import approximate, building
 from pointspider.index.clouds import list_clouds, prepare
-from pointspider.index.index import Index, fit_scale, softmax
+from pointspider.index.index import Index
+from pointspider.index.results import Text
+from pointspider.index.zero_shot import fit_scale, softmax
 
 
 @pytest.fixture
@@ -158,7 +159,7 @@ def test_other_models_are_refused_and_both_are_named(index, tmp_path, make_model
 
 def test_words_need_the_space_of_a_clip(index):
     with pytest.raises(InputError, match=r"holds embeddings of moments .* Build an index with a predictor"):
-        index.search([index_module.Text("a chair")])
+        index.search([Text("a chair")])
 
 
 @pytest.mark.parametrize(
@@ -181,7 +182,7 @@ def test_an_interrupted_build_continues(tmp_path, write_clouds, make_models, mon
     def build(models):
         return Index.build(tmp_path / "index", [folder], models, calibrate=False)
 
-    monkeypatch.setattr(index_module, "BATCH", 10)
+    monkeypatch.setattr(building, "BATCH", 10)
     child = multiprocessing.get_context("fork").Process(target=build, args=(Slow(),))
     child.start()
     while len(list((tmp_path / "index").glob("*.vectors.npy"))) < 2 and child.is_alive():

@@ -27,6 +27,8 @@ RECALL, TRIALS = 0.97, 100
 SAMPLES = 30
 #: Rows that are added at a time.
 CHUNK = 16384
+#: Similarities of queries and rows that are in memory at a time, 4 bytes each.
+SIMILARITIES = 2**24
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Approximate:
 
         rows = np.linspace(0, len(self._store) - 1, TRIALS).astype(np.int64)
         queries = self._store.vectors(rows)
-        expected, _ = nearest_units(queries, self._store.blocks, 10, 2**24 // TRIALS)
+        expected, _ = nearest_units(queries, self._store.blocks, 10, SIMILARITIES // TRIALS)
         probes, recall = 1, 0.0
         while recall < RECALL and probes < self.facts.lists:
             probes = min(2 * probes, self.facts.lists)

@@ -21,6 +21,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from pointspider.core.errors import InputError
 from pointspider.core.vectors import unit_rows
+from pointspider.index.words import check_length
 
 if TYPE_CHECKING:
     from pointspider.encoders.base import PointEncoder
@@ -87,7 +88,7 @@ class Description:
         clip: the CLIP in whose space the rows are; None: the encoder's own space.
         backend: library that loads the CLIP.
         layer: of the CLIP, one of `LAYERS`.
-        prompt: how `classify` words a label.
+        prompt: that words and labels are put into, see `pointspider.index.words.put_into_prompt`.
     """
 
     encoder: ModelFile
@@ -170,7 +171,7 @@ class Models:
             clip: directory of the CLIP in whose space the rows are.
             backend: open_clip or transformers.
             layer: pooled or projected; needed with `clip`.
-            prompt: how `classify` words a label.
+            prompt: that words and labels are put into, see `pointspider.index.words.put_into_prompt`.
             device: auto, cpu or cuda.
 
         Raises:
@@ -299,26 +300,6 @@ class Models:
         if self.description.layer == "pooled":
             return unit_rows(rows @ self.projection, "rows")
         return unit_rows(rows, "rows")
-
-
-def check_length(clip: "ClipEncoder", text: str) -> None:
-    """Refuse a text that the text tower would cut. Words are counted one by one; tokenizers cut silently.
-
-    Raises:
-        InputError: the text is empty or too long.
-    """
-    words = text.split()
-    if not words:
-        raise InputError("text: is empty; describe what to find.")
-    context = clip.tokenize(["a " * 1000]).shape[1]
-    tokens = clip.tokenize(["", *words]).cpu().numpy()
-    end = tokens[0, 1]  # the empty text has a start and an end
-    count = 2 + sum(int(np.argmax(row[1:] == end)) or context for row in tokens[1:])
-    if count > context:
-        raise InputError(
-            f"text: '{text[:40]}…' has {count} tokens with start and end; the CLIP reads {context}. Shorten "
-            "it."
-        )
 
 
 def read_picture(path: str | Path) -> UInt8[np.ndarray, "H H 3"]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pointspider.cli.indices import add_index, open_index
 
 if TYPE_CHECKING:
-    from pointspider.index.index import Query
+    from pointspider.index.results import Query
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from pointspider.cli.indices import add_index, draw_points, load_item, open_index, write_sheet
 
 if TYPE_CHECKING:
-    from pointspider.index.index import Duplicates, Index
+    from pointspider.index.index import Index
+    from pointspider.index.results import Duplicates
 
 #: Groups, and clouds of each, on a sheet.
 GROUPS, CLOUDS = 12, 6

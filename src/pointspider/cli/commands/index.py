@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from pointspider.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pointspider.index.index import Report
     from pointspider.index.models import Models
+    from pointspider.index.results import Report
 
 #: Skipped files that are listed on the terminal; DIR/skipped.csv has all.
 LISTED = 10

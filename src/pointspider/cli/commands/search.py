@@ -25,7 +25,7 @@ from pointspider.core.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-    from pointspider.index.index import Hit, Query, Result
+    from pointspider.index.results import Hit, Query, Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Print similarity and id of each cloud, the most similar first."""
-    from pointspider.index.index import Text
+    from pointspider.index.results import Text
 
     queries: list[Query] = [*options.queries, *map(Text, options.text)]
     index = open_index(options)
@@ -132,7 +132,7 @@ def _fields(hit: "Hit") -> dict[str, Any]:
 
 
 def _write_sheet(path: Path, queries: Sequence["Query"], results: Sequence["Result"], together: bool) -> None:
-    from pointspider.index.index import query_name
+    from pointspider.index.results import query_name
 
     rows = []
     for number, result in enumerate(results):
@@ -145,7 +145,8 @@ def _write_sheet(path: Path, queries: Sequence["Query"], results: Sequence["Resu
 
 def _draw_query(query: "Query") -> "np.ndarray":
     from pointspider.index.clouds import load_points
-    from pointspider.index.index import PICTURES, Text
+    from pointspider.index.results import Text
+    from pointspider.index.searching import PICTURES
 
     if isinstance(query, Text):
         return blank()
