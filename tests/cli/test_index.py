@@ -75,6 +75,7 @@ VANILLA = ["--encoder", "pointnet_vanilla", "--checkpoint", "{encoder}"]
             "does not embed into the space of a CLIP; give",
         ),
         ([*VANILLA, "--clip", "{clip}"], "layer: 'None' does not exist"),
+        ([*VANILLA, "--prompt", "a chair"], "prompt: 'a chair' lacks {class}"),
         ([*VANILLA, "--layer", "pooled"], "layer: 'pooled' needs the CLIP"),
         (["nowhere", *VANILLA], "nowhere: does not exist"),
     ],
@@ -108,6 +109,13 @@ def test_search_prints_similarities_and_ids(capsys, index_path, chair):
     lines = run(capsys, "search", chair, "-i", index_path, "--top", 3).out.splitlines()
     assert lines[0] == "1.000  clouds/chair/03.npy"
     assert len(lines) == 3
+
+
+def test_a_cloud_of_the_index_is_found_by_its_id(tmp_path, capsys, index_path, chair):
+    by_file = run(capsys, "search", chair, "-i", index_path).out
+    assert run(capsys, "search", "clouds/chair/03.npy", "-i", index_path).out == by_file
+    with pytest.raises(SystemExit, match=r"clouds/chair/99\.npy: cannot be read"):
+        main(["search", "clouds/chair/99.npy", "-i", str(index_path)])
 
 
 def test_search_with_several_queries_and_forms(capsys, index_path, chair, chairs_and_tables):
@@ -157,6 +165,29 @@ def test_words_and_pictures(tmp_path, capsys, index_path, chair, small_models):
     )
 
 
+def test_words_are_put_into_the_prompt_of_the_index(tmp_path, capsys, small_models, chairs_and_tables):
+    run(
+        capsys, "index", chairs_and_tables, "-o", tmp_path / "i", "--encoder", "pointnet_vanilla", "--points", 60,
+        "--checkpoint", small_models.encoder, "--predictor", small_models.pooled, "--clip", small_models.clip,
+        "--layer", "pooled", "--prompt", "A model of {class}", "--no-calibration",
+    )  # fmt: skip
+    arguments = ("-i", tmp_path / "i", "--top", 3)
+    found = run(capsys, "search", "--text", "a chair", *arguments)
+    assert found.err == "'a chair' is read as 'A model of chair'; --verbatim turns this off\n"
+    given = run(capsys, "search", "--text", "A model of chair", *arguments)
+    assert (given.out, given.err) == (found.out, "")
+    verbatim = run(capsys, "search", "--text", "a chair", "--verbatim", *arguments)
+    index = Index.open(tmp_path / "i")
+    (hit,) = index.search([Text("a chair")], verbatim=True, top=1)[0].hits
+    assert verbatim.out.startswith(f"{hit.similarity:.3f}  {hit.id}\n")
+    assert verbatim.out != found.out
+    # Classification words its labels in the same way
+    similarities, _ = index.classify([chairs_and_tables / "chair/03.npy"], ["chair", "table"])
+    words = index.models.embed_texts(["A model of chair", "A model of table"])
+    row = index.embed([chairs_and_tables / "chair/03.npy"], words=True)
+    np.testing.assert_allclose(similarities, row @ words.T, atol=1e-6)
+
+
 def test_a_sheet_shows_queries_and_clouds(tmp_path, capsys, index_path, chair):
     code = "import sys; from pointspider.cli.main import main; main(sys.argv[1:])"
     command = [
@@ -191,10 +222,12 @@ def test_a_long_text_is_refused(index_path):
 def test_bad_queries(tmp_path, index_path, chair):
     (tmp_path / "photo.png").write_bytes(b"\x89PNG no")
     np.save(tmp_path / "broken.npy", np.full((10, 3), np.inf))
+    np.save(tmp_path / "flat.npy", np.zeros((10, 2)))
     for arguments, message in (
         ([tmp_path / "photo.png"], r"photo\.png: not a complete picture"),
         ([tmp_path / "none.jpg"], r"none\.jpg: not a complete picture"),
         ([tmp_path / "broken.npy"], r"broken\.npy: 10 of 10 points have NaN or inf"),
+        ([tmp_path / "flat.npy"], r"flat\.npy: an array must be \(N, 3 or more\) .* not \(10, 2\)"),
         ([], "give a cloud, a picture or a text"),
         ([chair, "--where", "chair"], "'chair' is not FIELD=VALUE"),
         (

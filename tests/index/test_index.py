@@ -12,6 +12,8 @@ from pointspider.index import approximate, building
 from pointspider.index.clouds import list_clouds, prepare
 from pointspider.index.index import Index
 from pointspider.index.results import Text
+from pointspider.index.searching import nearest_rows
+from pointspider.index.store import writing
 from pointspider.index.zero_shot import fit_scale, softmax
 
 
@@ -304,6 +306,22 @@ def test_a_large_index_is_searched_approximately(tmp_path, models, monkeypatch):
     odd = index.search([rows[0]], where={"class": ["1"]}, top=20)[0].hits
     assert len(odd) == 20
     assert {hit.item["class"] for hit in odd} == {"1"}
+
+
+@pytest.mark.parametrize("kind", approximate.CANDIDATES)
+def test_every_compression_finds_most_of_the_nearest(tmp_path, models, kind):
+    pytest.importorskip("faiss")
+    rows = np.random.default_rng(0).normal(size=(3000, 16)).astype(np.float32)
+    index = Index.create(tmp_path / "index", models)
+    index.add_rows([(rows, [{"id": str(n)} for n in range(3000)])])
+    with writing(index.store.directory):
+        file = approximate.Approximate.build(index.store, kind=kind)
+    assert file.facts.kind == kind
+    assert file.facts.recall >= 0.95
+    queries = index.store.vectors(np.arange(20))
+    found, similarities = nearest_rows(index.store, approximate.Approximate.open(index.store), queries, 3)
+    assert found[:, 0].tolist() == list(range(20))
+    np.testing.assert_allclose(similarities[:, 0], 1, atol=1e-6)
 
 
 # ------------------------------------------------------------------------------------------ shares

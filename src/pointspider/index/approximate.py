@@ -19,8 +19,9 @@ from pointspider.index.store import Store, json_digest
 LEAST_ROWS = 100_000
 #: Compression by number of rows, up to which it is used. See benchmarks/search.md.
 KINDS = ((2_000_000, "SQ8"), (2**63, "PQ"))
-#: Candidates per query that are re-ranked exactly.
-CANDIDATES = {"SQ8": 100, "PQ": 400}
+#: Candidates per query that are re-ranked exactly, for every compression: none, scalars of 8 bits, products
+#: of codebooks, and signs.
+CANDIDATES = {"Flat": 20, "SQ8": 100, "PQ": 400, "RaBitQ": 400}
 #: Recall of the ten nearest rows that the number of searched lists is chosen for, on `TRIALS` rows.
 RECALL, TRIALS = 0.97, 100
 #: Rows per list from which the lists are trained.
@@ -36,7 +37,7 @@ class Facts:
     """Description of the file, in approximate.json.
 
     Attributes:
-        kind: SQ8 or PQ.
+        kind: of compression, one of `CANDIDATES`.
         rows, generation: of the store when the file was written.
         lists: of the inverted file.
         probes: lists that a query searches.
@@ -96,17 +97,23 @@ class Approximate:
         return cls(store, facts, faiss.read_index(str(data), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY))
 
     @classmethod
-    def build(cls, store: Store, progress: Callable[[int], object] = lambda rows: None) -> "Approximate":
+    def build(
+        cls,
+        store: Store,
+        progress: Callable[[int], object] = lambda rows: None,
+        kind: str | None = None,
+    ) -> "Approximate":
         """Write the file of a store. Only under `pointspider.index.store.writing`.
 
         Args:
             store: of at least a few thousand rows.
             progress: called with numbers of rows that were added.
+            kind: of compression, one of `CANDIDATES`; None: by the number of rows, see `KINDS`.
         """
         import faiss
 
         n, width = len(store), store.width
-        kind = next(kind for most, kind in KINDS if n <= most)
+        kind = kind or next(kind for most, kind in KINDS if n <= most)
         lists = int(min(2 * np.sqrt(n), n / SAMPLES))
         sample = store.vectors(np.linspace(0, n - 1, SAMPLES * lists).astype(np.int64))
         clusters = faiss.Kmeans(
@@ -115,14 +122,7 @@ class Approximate:
         clusters.train(sample)
         centres = faiss.IndexFlatIP(width)
         centres.add(clusters.centroids)
-        product = faiss.METRIC_INNER_PRODUCT
-        if kind == "SQ8":
-            index = faiss.IndexIVFScalarQuantizer(
-                centres, width, lists, faiss.ScalarQuantizer.QT_8bit, product, True
-            )
-        else:
-            pieces = max(p for p in range(1, min(width, 128) + 1) if width % p == 0)
-            index = faiss.IndexIVFPQ(centres, width, lists, pieces, 8, product)
+        index = _empty_index(kind, centres, lists)
         index.train(sample)
         for block in store.blocks:
             for start in range(0, len(block), CHUNK):
@@ -177,3 +177,20 @@ class Approximate:
         finally:
             faiss.omp_set_num_threads(threads)
         return np.sort(found[found >= 0])
+
+
+def _empty_index(kind: str, centres: Any, lists: int) -> Any:
+    """An inverted file without rows."""
+    import faiss
+
+    width, product = centres.d, faiss.METRIC_INNER_PRODUCT
+    if kind == "Flat":
+        return faiss.IndexIVFFlat(centres, width, lists, product)
+    if kind == "SQ8":
+        return faiss.IndexIVFScalarQuantizer(
+            centres, width, lists, faiss.ScalarQuantizer.QT_8bit, product, True
+        )
+    if kind == "RaBitQ":
+        return faiss.IndexIVFRaBitQ(centres, width, lists, product)
+    pieces = max(p for p in range(1, min(width, 128) + 1) if width % p == 0)
+    return faiss.IndexIVFPQ(centres, width, lists, pieces, 8, product)

@@ -163,7 +163,7 @@ class Index:
         """Find the most similar clouds.
 
         Args:
-            queries: cloud files, picture files, `Text`, or rows.
+            queries: cloud files, picture files, ids of clouds in the index, `Text`, or rows.
             minus: what the clouds should not resemble: their mean direction is subtracted.
             weight: of what is subtracted.
             together: one query of the mean direction, instead of one result for each.

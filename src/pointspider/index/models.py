@@ -179,6 +179,8 @@ class Models:
         """
         if clip is not None and layer not in LAYERS:
             raise InputError(f"layer: '{layer}' does not exist; a CLIP has {' and '.join(LAYERS)}.")
+        if "{class}" not in prompt:
+            raise InputError(f"prompt: '{prompt}' lacks {{class}}, the place of the words.")
         if clip is None and layer is not None:
             raise InputError(f"layer: '{layer}' needs the CLIP that it belongs to.")
         description = Description(

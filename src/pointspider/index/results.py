@@ -15,7 +15,7 @@ class Text(str):
     """Words to search for, where a plain string is a path."""
 
 
-#: A cloud file, a picture file, words, or a row of the index's width.
+#: A cloud file, a picture file, the id of a cloud in the index, words, or a row of the index's width.
 Query = str | Path | Text | np.ndarray
 
 

@@ -46,6 +46,8 @@ def embed_queries(
             continue
         if isinstance(query, np.ndarray):
             row = unit_rows(query[None] if query.ndim == 1 else query, "query")
+        elif (found := find_id(store, query)) is not None:
+            row = store.vectors(np.array([found]))
         elif Path(query).suffix.lower() in PICTURES:
             row = models.embed_pictures([query])
         else:
@@ -58,6 +60,14 @@ def embed_queries(
             )
         rows.append(models.project(row)[0] if words else row[0])
     return np.stack(rows)
+
+
+def find_id(store: Store, query: str | Path) -> int | None:
+    """Row of the cloud whose id is given; None if there is none, or if the query is a file."""
+    if Path(query).exists():
+        return None
+    rows = np.flatnonzero(store.column("id") == str(query).encode(errors="surrogateescape"))
+    return int(rows[0]) if len(rows) else None
 
 
 def nearest_rows(

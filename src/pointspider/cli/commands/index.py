@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--backend", default="open_clip", help="of the CLIP: open_clip (default) or transformers"
     )
     parser.add_argument("--layer", choices=["pooled", "projected"], help="of the CLIP")
+    parser.add_argument(
+        "--prompt",
+        default="a {class}",
+        help="what words are put into, such as 'a 3D model of a {class}' (default: 'a {class}', which leaves "
+        "them as they are; with --from-run the prompt of the run)",
+    )
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--prune", action="store_true", help="remove clouds whose files no longer exist")
     parser.add_argument("--no-calibration", action="store_true", help="do not calibrate --threshold auto")
@@ -113,6 +119,7 @@ def _models(options: argparse.Namespace) -> "Models | None":
         clip=options.clip,
         backend=options.backend,
         layer=options.layer,
+        prompt=options.prompt,
         device=options.device,
     )
 

@@ -25,15 +25,19 @@ from pointspider.core.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+    from pointspider.index.index import Index
     from pointspider.index.results import Hit, Query, Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("queries", nargs="*", metavar="QUERY", help="files of clouds or pictures")
+    parser.add_argument("queries", nargs="*", metavar="QUERY", help="files of clouds or pictures, or ids of clouds in the index")
     parser.add_argument("--text", action="append", default=[], help="words, such as 'a round table'")
     parser.add_argument(
         "--minus", action="append", default=[], help="file or words that the clouds should not resemble"
+    )
+    parser.add_argument(
+        "--verbatim", action="store_true", help="do not put words into the prompt of the index"
     )
     parser.add_argument("--weight", type=float, default=0.5, help="of what is subtracted (default: 0.5)")
     parser.add_argument(
@@ -62,15 +66,19 @@ def run(options: argparse.Namespace) -> None:
 
     queries: list[Query] = [*options.queries, *map(Text, options.text)]
     index = open_index(options)
+    minus: list[Query] = [name if Path(name).is_file() else Text(name) for name in options.minus]
     results = index.search(
         queries,
-        minus=[name if Path(name).is_file() else Text(name) for name in options.minus],
+        minus=minus,
+        verbatim=options.verbatim,
         weight=options.weight,
         together=options.together,
         where=parse_where(options.where),
         top=options.top,
         min_similarity=options.min_similarity,
     )
+    if not options.verbatim:
+        _print_prompts([*queries, *minus], index.models.description.prompt)
     _print(options, results)
     stale = sorted({hit.id for result in results for hit in result.hits if hit.stale})
     if stale:
@@ -80,7 +88,7 @@ def run(options: argparse.Namespace) -> None:
             file=sys.stderr,
         )
     if options.sheet:
-        _write_sheet(options.sheet, queries, results, options.together)
+        _write_sheet(options.sheet, index, queries, results, options.together)
 
 
 def parse_where(conditions: Sequence[str]) -> dict[str, list[str]]:
@@ -96,6 +104,16 @@ def parse_where(conditions: Sequence[str]) -> dict[str, list[str]]:
             raise InputError(f"--where: '{condition}' is not FIELD=VALUE, such as class=chair.")
         where.setdefault(field, []).append(value)
     return where
+
+
+def _print_prompts(queries: Sequence["Query"], prompt: str) -> None:
+    """Say which words the CLIP reads, where they are not those of the query."""
+    from pointspider.index.results import Text
+    from pointspider.index.words import put_into_prompt
+
+    for text in queries:
+        if isinstance(text, Text) and (words := put_into_prompt(text, prompt)) != text:
+            print(f"'{text}' is read as '{words}'; --verbatim turns this off", file=sys.stderr)
 
 
 def _print(options: argparse.Namespace, results: Sequence["Result"]) -> None:
@@ -131,24 +149,28 @@ def _fields(hit: "Hit") -> dict[str, Any]:
     }
 
 
-def _write_sheet(path: Path, queries: Sequence["Query"], results: Sequence["Result"], together: bool) -> None:
+def _write_sheet(
+    path: Path, index: "Index", queries: Sequence["Query"], results: Sequence["Result"], together: bool
+) -> None:
     from pointspider.index.results import query_name
 
     rows = []
     for number, result in enumerate(results):
         shown = queries if together else [queries[number]]
-        cells = [(_draw_query(query), f"query: {Path(query_name(query)).name}") for query in shown]
+        cells = [(_draw_query(index, query), f"query: {Path(query_name(query)).name}") for query in shown]
         cells += [(draw_points(load_item(hit.item)), f"{hit.similarity:.3f} {hit.id}") for hit in result.hits]
         rows.append(cells)
     write_sheet(path, rows)
 
 
-def _draw_query(query: "Query") -> "np.ndarray":
+def _draw_query(index: "Index", query: "Query") -> "np.ndarray":
     from pointspider.index.clouds import load_points
     from pointspider.index.results import Text
-    from pointspider.index.searching import PICTURES
+    from pointspider.index.searching import PICTURES, find_id
 
     if isinstance(query, Text):
         return blank()
     name = str(query)
+    if (row := find_id(index.store, name)) is not None:
+        return draw_points(load_item(index.store.item(row)))
     return draw_picture(name) if Path(name).suffix.lower() in PICTURES else draw_points(load_points(name))
