@@ -1,7 +1,7 @@
 """Benchmark an index: opening, queries, compressions, the command, indexing, memory, and near duplicates.
 
     python benchmarks/search.py --quick             100,000 rows, in less than 4 minutes on 2 quiet cores
-    python benchmarks/search.py                     the same with more clouds, then 1,000,000 rows, in half an hour
+    python benchmarks/search.py                     with more clouds, and 1,000,000 rows, in half an hour
     python benchmarks/search.py --parts rows --rows 1000000 --kinds SQ8 --directory /scratch/index
 
 Rows are synthetic: 5,000 clusters in 96 dimensions of decreasing variance, mapped to 1,024 dimensions, with

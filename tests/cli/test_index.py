@@ -167,9 +167,9 @@ def test_words_and_pictures(tmp_path, capsys, index_path, chair, small_models):
 
 def test_words_are_put_into_the_prompt_of_the_index(tmp_path, capsys, small_models, chairs_and_tables):
     run(
-        capsys, "index", chairs_and_tables, "-o", tmp_path / "i", "--encoder", "pointnet_vanilla", "--points", 60,
-        "--checkpoint", small_models.encoder, "--predictor", small_models.pooled, "--clip", small_models.clip,
-        "--layer", "pooled", "--prompt", "A model of {class}", "--no-calibration",
+        capsys, "index", chairs_and_tables, "-o", tmp_path / "i", "--encoder", "pointnet_vanilla", "--points",
+        60, "--checkpoint", small_models.encoder, "--predictor", small_models.pooled, "--clip",
+        small_models.clip, "--layer", "pooled", "--prompt", "A model of {class}", "--no-calibration",
     )  # fmt: skip
     arguments = ("-i", tmp_path / "i", "--top", 3)
     found = run(capsys, "search", "--text", "a chair", *arguments)

@@ -117,6 +117,15 @@ def _add_batch(store: Store, models: Models, batch: list[tuple[CloudFile, bool]]
 def add_rows(store: Store, batches: Iterable[tuple[Float[np.ndarray, "n D"], Sequence[Item]]]) -> Report:
     """Commit embeddings that were computed elsewhere; see `pointspider.index.index.Index.add_rows`."""
     report = Report()
+    vectors: list[np.ndarray] = []  # of the next segment, and their items
+    pending: list[Item] = []
+
+    def commit() -> None:
+        if pending:
+            store.append(np.concatenate(vectors), encode(pending))
+            vectors.clear()
+            pending.clear()
+
     known = dict(zip(store.column("id").tolist(), store.column("points_hash").tolist(), strict=True))
     seen: set[str] = set()
     for embeddings, items in batches:
@@ -138,8 +147,11 @@ def add_rows(store: Store, batches: Iterable[tuple[Float[np.ndarray, "n D"], Seq
             report.added += old is None
             chosen.append(row)
         if chosen:
-            rows = unit_rows(embeddings[chosen], str(store.directory))
-            store.append(rows, encode([items[row] for row in chosen]))
+            vectors.append(unit_rows(embeddings[chosen], str(store.directory)))
+            pending += [items[row] for row in chosen]
+        if len(pending) >= BATCH:
+            commit()
+    commit()
     return report
 
 

@@ -9,8 +9,7 @@ from jaxtyping import Bool, Float, Float32, Int64
 
 from pointspider.core.errors import InputError
 from pointspider.core.vectors import unit_rows
-from pointspider.index import building, deduplicating, searching, zero_shot
-from pointspider.index.approximate import LEAST_ROWS, Approximate
+from pointspider.index import approximate, building, deduplicating, searching, zero_shot
 from pointspider.index.calibrate import calibrate_by_versions, similarity_to_others
 from pointspider.index.clouds import require_paths
 from pointspider.index.duplicates import Group
@@ -145,8 +144,8 @@ class Index:
         self.__dict__.pop("_approximate", None)
 
     @cached_property
-    def _approximate(self) -> Approximate | None:
-        return Approximate.open(self.store) if len(self) >= LEAST_ROWS else None
+    def _approximate(self) -> approximate.Approximate | None:
+        return approximate.Approximate.open(self.store) if len(self) >= approximate.LEAST_ROWS else None
 
     def search(
         self,

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from pointspider.core.errors import InputError
 from pointspider.core.vectors import nearest_units, unit_rows
-from pointspider.index.approximate import LEAST_ROWS, SIMILARITIES, Approximate
+from pointspider.index import approximate
 from pointspider.index.clouds import load_points, prepare
 from pointspider.index.models import Models
 from pointspider.index.results import Query, Text, query_name
@@ -72,7 +72,7 @@ def find_id(store: Store, query: str | Path) -> int | None:
 
 def nearest_rows(
     store: Store,
-    approximate: Approximate | None,
+    file: approximate.Approximate | None,
     queries: Float32[np.ndarray, "q D"],
     top: int,
     where: Bool[np.ndarray, " rows"] | None = None,
@@ -81,16 +81,16 @@ def nearest_rows(
 
     Args:
         store: of the rows.
-        approximate: index of them; None: search exactly.
+        file: approximate index of them; None: search exactly.
         queries: unit rows.
         top: number of rows; fewer if fewer match.
         where: rows to search.
     """
     top = min(top, len(store) if where is None else int(where.sum()))
-    few = where is not None and where.sum() < LEAST_ROWS // 2
-    if approximate is None or top > MOST_APPROXIMATE or few:
+    few = where is not None and where.sum() < approximate.LEAST_ROWS // 2
+    if file is None or top > MOST_APPROXIMATE or few:
         return nearest_units(queries, store.blocks, top, _chunk(queries), where)
-    return _nearest_approximately(store, approximate, queries, top, where)
+    return _nearest_approximately(store, file, queries, top, where)
 
 
 def nearest_projected(
@@ -106,25 +106,25 @@ def nearest_projected(
 
 
 def _chunk(queries: Float32[np.ndarray, "q D"]) -> int:
-    return max(1024, SIMILARITIES // len(queries))
+    return max(1024, approximate.SIMILARITIES // len(queries))
 
 
 def _nearest_approximately(
     store: Store,
-    approximate: Approximate,
+    file: approximate.Approximate,
     queries: Float32[np.ndarray, "q D"],
     top: int,
     where: Bool[np.ndarray, " rows"] | None,
 ) -> tuple[Int64[np.ndarray, "q k"], Float32[np.ndarray, "q k"]]:
     """Re-rank the candidates of the approximate index and all rows that it lacks."""
-    covered = approximate.facts.rows
+    covered = file.facts.rows
     lacking = np.arange(covered, len(store))
     if where is not None:
         lacking = lacking[where[covered:]]
     indices = np.empty((len(queries), top), dtype=np.int64)
     similarities = np.empty((len(queries), top), dtype=np.float32)
     for number, query in enumerate(queries):
-        rows = np.concatenate([approximate.candidates(query, top, where), lacking])
+        rows = np.concatenate([file.candidates(query, top, where), lacking])
         if len(rows) < top:
             rows = np.flatnonzero(where) if where is not None else np.arange(len(store))
         found, similarity = nearest_units(query[None], [store.vectors(rows)], top, len(rows))

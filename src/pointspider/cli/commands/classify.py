@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("queries", nargs="+", metavar="CLOUD", help="files of clouds or pictures, or ids of clouds in the index")
+    parser.add_argument(
+        "queries",
+        nargs="+",
+        metavar="CLOUD",
+        help="files of clouds or pictures, or ids of clouds in the index",
+    )
     parser.add_argument("--labels", required=True, help="separated by commas, such as chair,table")
     parser.add_argument("--top", type=int, default=3, help="number of labels to print (default: 3)")
     parser.add_argument("--json", action="store_true", help="a JSON object per cloud and line")

@@ -31,7 +31,12 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("queries", nargs="*", metavar="QUERY", help="files of clouds or pictures, or ids of clouds in the index")
+    parser.add_argument(
+        "queries",
+        nargs="*",
+        metavar="QUERY",
+        help="files of clouds or pictures, or ids of clouds in the index",
+    )
     parser.add_argument("--text", action="append", default=[], help="words, such as 'a round table'")
     parser.add_argument(
         "--minus", action="append", default=[], help="file or words that the clouds should not resemble"
