@@ -23,6 +23,8 @@ CHECKED = (
 install_import_hook([f"pointspider.{name}" for name in CHECKED], "typecheck.check")
 
 ROOT = Path(__file__).parents[1]
+if "PYTEST_XDIST_WORKER" in os.environ:  # there is a process for every core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

@@ -57,7 +57,7 @@ def test_placement_ignores_shift_and_scale(cloud):
         (np.array([["a", "b", "c"]]), r"numbers"),
         (np.array([[0, 0, 0], [1, np.nan, 0]]), "1 of 2 points hold NaN or inf"),
         (np.array([[0, 0, 0], [np.inf, 1, 0]]), "1 of 2 points hold NaN or inf"),
-        (np.ones((1, 3)), "all 1 points are the same"),
+        (np.ones((1, 3)), "has only one point"),
         (np.ones((9, 3)), "all 9 points are the same"),
     ],
 )

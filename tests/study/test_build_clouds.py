@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,7 +14,7 @@ from pointspider.clouds.names import CLEAN, CorruptionLevel, levels
 from pointspider.clouds.sources.base import ALL, Source
 from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.errors import InputError
-from pointspider.core.files import read_csv, write_csv, write_hdf5
+from pointspider.core.files import Group, read_csv, write_csv, write_hdf5
 from pointspider.study import manifests as sampling
 from pointspider.study.build_clouds import build_clouds
 from pointspider.study.cloud_files import read_clouds
@@ -133,8 +132,7 @@ def test_read_clouds_refuses_other_files(tmp_path):
     path = tmp_path / "clouds.h5"
     with pytest.raises(InputError, match=r"clouds\.h5"):
         read_clouds(path)
-    with h5py.File(path, "w") as file:
-        file.create_group("uniform_1")
+    write_hdf5(path, [("uniform_1", Group({}, {}))])
     with pytest.raises(InputError, match=r"clouds\.h5: group uniform_1 has no clouds"):
         read_clouds(path)
 

@@ -251,5 +251,5 @@ def test_a_mapper_to_start_from_exists_and_has_the_norm(params, tmp_path):
     with pytest.raises(InputError, match="is a mapper with norm 'response', but norm 'layer' should"):
         resolved(params, remotes={})
     Path(params["mapper"]["init"]).write_bytes(b"no mapper")
-    with pytest.raises(InputError, match=r"mapper.init: .*is damaged or of another program"):
+    with pytest.raises(InputError, match=r"mapper.init: .*has no checksum of this program"):
         resolved(params, remotes={})

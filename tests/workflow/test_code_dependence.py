@@ -62,7 +62,12 @@ def test_an_edit_of_the_selected_encoder_runs_what_uses_it(restored):
 
 def test_an_edit_of_a_table_runs_that_table(restored):
     restored.edit("workflow/scripts/tabulate_zero_shot.py", "\nwith job(", "\nEDITED = 1\nwith job(")
-    assert set(restored.planned()) <= {"tabulate_zero_shot", "summarise", "select_mapper"}
+    assert set(restored.planned()) <= {
+        "tabulate_zero_shot",
+        "summarise",
+        "select_mapper",
+        "draw_explorer",
+    }
 
 
 def test_another_point_encoder_runs_what_depends_on_it(edited):

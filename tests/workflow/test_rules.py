@@ -30,7 +30,9 @@ def test_every_file_of_rules_is_short_and_says_what_it_does(root):
 
 
 def test_every_rule_is_in_a_stage(rules, stages):
-    phases = {name for name, rule in rules.items() if rule.file != "report.smk"}  # shows a run
+    # The report shows a run. Table IV is not part of it
+    apart = ("report.smk", "table4.smk", "table4_encoders.smk")
+    phases = {name for name, rule in rules.items() if rule.file not in apart}
     assert phases == {rule for stage in stages.values() for rule in stage.rules}
 
 

@@ -81,10 +81,8 @@ def test_too_few_points_and_wrong_channels_are_refused(random_encoder, random_cl
     few = random_clouds(2, model.minimum_points - 1, model.channels).numpy()
     with pytest.raises(InputError, match=f"{model.minimum_points - 1} points; the encoder needs at least"):
         embed_clouds(model, few)
-    wrong = random_clouds(2, 600, 9 - model.channels).numpy()
-    with pytest.raises(
-        InputError, match=f"{9 - model.channels} channels; the encoder takes {model.channels}"
-    ):
+    wrong = random_clouds(2, 600, 4).numpy()
+    with pytest.raises(InputError, match=f"4 channels; the encoder takes {model.channels}"):
         embed_clouds(model, wrong)
 
 
