@@ -176,9 +176,8 @@ def measure_indexing(directory: Path) -> dict[str, Any]:
 def memory() -> dict[str, float]:
     """Peak resident memory, and present memory without mapped files, in GiB."""
     status = Path("/proc/self/status").read_text(encoding="utf-8").split()
-    anonymous = int(status[status.index("RssAnon:") + 1]) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    return {"resident_gib": peak, "anonymous_gib": anonymous}
+    fields = {"resident_gib": "VmHWM:", "anonymous_gib": "RssAnon:"}  # ru_maxrss includes the parent's
+    return {name: int(status[status.index(field) + 1]) / 2**20 for name, field in fields.items()}
 
 
 # ----------------------------------------------------------------------------------- parts, in this process

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int64, Shaped
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from pointspider.core.errors import InputError
 
@@ -232,6 +229,8 @@ def exact_groups(
         Groups of kind identical or copy. Copies are clouds with the same number of points and, up to
         rounding, the same moments; a group of copies may contain identical clouds.
     """
+    from scipy.spatial import cKDTree  # half a second, which a search does not need
+
     groups = []
     known = np.flatnonzero(hashes != b"")
     _, inverse = np.unique(hashes[known], return_inverse=True)
@@ -254,6 +253,9 @@ def exact_groups(
 
 
 def _components(pairs: Int[np.ndarray, "p 2"], n: int) -> list[Int64[np.ndarray, " members"]]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(pairs), dtype=bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
     return list(_split(np.arange(n), connected_components(graph, directed=False)[1]))
 
