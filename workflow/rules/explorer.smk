@@ -14,14 +14,12 @@ EXPLORED_TABLES = {
 
 rule draw_explorer:
     input:
+        **SEARCH_PREDICTOR,
         test=MANIFESTS["test"],
         renders=RENDERS,
         points=POINT_EMBEDDINGS,
         images=expand(IMAGE_EMBEDDINGS, clip=CLIPS),
         prompts=expand(PROMPTS, clip=CLIPS),
-        choice=f"{RESULTS}/mappers/choice.csv",
-        fits=f"{RESULTS}/mappers/objects/fits",
-        mappers=SEARCH_MAPPERS,
         tables=list(EXPLORED_TABLES.values()),
     output:
         f"{RESULTS}/explorer.html",

@@ -7,21 +7,24 @@
 # STEPS     evaluate_search -> tabulate_search
 
 SEARCH_SEED = PARAMS.mapper.seeds[0]
-SEARCH_MAPPERS = [
-    f"{RESULTS}/mappers/objects/{norm}/{name}"
-    for norm in NORMS
-    for name in (f"seed_{SEARCH_SEED}_last.safetensors", "runs.json")
-]
+# Of `load_chosen`, which loads the predictor that cross-validation chose
+SEARCH_PREDICTOR = {
+    "choice": f"{RESULTS}/mappers/choice.csv",
+    "fits": f"{RESULTS}/mappers/objects/fits",
+    "mappers": [
+        f"{RESULTS}/mappers/objects/{norm}/{name}"
+        for norm in NORMS
+        for name in (f"seed_{SEARCH_SEED}_last.safetensors", "runs.json")
+    ],
+}
 
 
 rule evaluate_search:
     input:
+        **SEARCH_PREDICTOR,
         test=MANIFESTS["test"],
         points=POINT_EMBEDDINGS,
         images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
-        choice=f"{RESULTS}/mappers/choice.csv",
-        fits=f"{RESULTS}/mappers/objects/fits",
-        mappers=SEARCH_MAPPERS,
     output:
         records=f"{RESULTS}/evaluations/search/records.csv",
         duplicates=f"{RESULTS}/evaluations/search/duplicates.csv",

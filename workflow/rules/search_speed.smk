@@ -11,13 +11,11 @@ from types import SimpleNamespace
 
 rule time_search:
     input:
+        **SEARCH_PREDICTOR,
         test=MANIFESTS["test"],
         clouds=CLOUDS,
         renders=RENDERS,
         weights=lambda _: clip_weights(SimpleNamespace(clip=IMAGE_MODEL)),
-        choice=f"{RESULTS}/mappers/choice.csv",
-        fits=f"{RESULTS}/mappers/objects/fits",
-        mappers=SEARCH_MAPPERS,
         point_encoder=point_checkpoint(),
     output:
         f"{RESULTS}/speed/search_seconds.csv",

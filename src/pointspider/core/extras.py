@@ -34,8 +34,8 @@ def missing(module: str) -> InputError:
     top = module.partition(".")[0]
     package = DISTRIBUTIONS.get(top, top.replace("_", "-").lower())
     extra = next((extra for extra, packages in _extras().items() if package in packages), None)
-    wanted = f'"pointspider[{extra}]"' if extra else package
-    return InputError(f"the package {package} is not installed; install it: pip install {wanted}")
+    requirement = f'"pointspider[{extra}]"' if extra else package
+    return InputError(f"the package {package} is not installed; install it: pip install {requirement}")
 
 
 @cache

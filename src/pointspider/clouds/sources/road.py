@@ -10,11 +10,10 @@ from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float
-from pydantic import Field
 
 from pointspider.clouds.cloud import Cloud, Mesh
-from pointspider.clouds.sources.base import TEST, TRAIN, Objects, Source, SourceSettings
-from pointspider.clouds.sources.registry import SOURCES, class_names
+from pointspider.clouds.sources.generated import GeneratedSettings, GeneratedSource
+from pointspider.clouds.sources.registry import SOURCES
 from pointspider.core.errors import InputError
 from pointspider.core.seeding import generator
 
@@ -30,37 +29,17 @@ DISTANCE = (6.0, 20.0)
 FEWEST = 24
 
 
-class RoadSettings(SourceSettings):
+class RoadSettings(GeneratedSettings):
     """Parameters of the road source."""
 
     source: Literal["road"] = "road"
-    directory: None = Field(default=None, description="null: the source reads no files")
-    evaluation_objects: int = Field(
-        ge=1, description="objects per class that are aligned and evaluated; the source has no end"
-    )
-    encoder_objects: int = Field(default=0, ge=0, description="other objects per class, to train encoders")
 
 
 @SOURCES.register("road")
-class RoadSource(Source):
-    """Objects of five classes, named by number; each is a function of (seed, class, object name) alone."""
+class RoadSource(GeneratedSource):
+    """Scans of objects of five classes."""
 
     Settings = RoadSettings
-
-    def __init__(self, settings: RoadSettings, seed: int):
-        """Open the source.
-
-        Args:
-            settings: see `RoadSettings`.
-            seed: of proportions, positions and scans (params: seeds.objects).
-        """
-        self.classes = class_names(settings)
-        self._seed = seed
-        names = [f"{n:04d}" for n in range(settings.evaluation_objects + settings.encoder_objects)]
-        self._splits = {
-            TEST: names[: settings.evaluation_objects],
-            TRAIN: names[settings.evaluation_objects :],
-        }
 
     def __str__(self) -> str:
         return "the road source"
@@ -68,9 +47,6 @@ class RoadSource(Source):
     @classmethod
     def list_classes(cls, settings: RoadSettings) -> Sequence[str]:
         return sorted(RECIPES)
-
-    def objects(self) -> Objects:
-        return {split: dict.fromkeys(self.classes, names) for split, names in self._splits.items()}
 
     def load(self, class_name: str, object_name: str) -> Cloud:
         """Return a scan of an object that stands in a random direction, and its mesh."""

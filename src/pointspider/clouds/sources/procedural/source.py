@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
-from pydantic import Field
 
 from pointspider.clouds.cloud import Cloud, Mesh
 from pointspider.clouds.names import MODELNET40_CLASSES
-from pointspider.clouds.sources.base import TEST, TRAIN, Objects, Source, SourceSettings
-from pointspider.clouds.sources.registry import SOURCES, class_names
+from pointspider.clouds.sources.generated import GeneratedSettings, GeneratedSource
+from pointspider.clouds.sources.registry import SOURCES
 from pointspider.core.seeding import generator
 
 if TYPE_CHECKING:
@@ -24,15 +23,10 @@ POOL = 2048
 YAW = 8.0
 
 
-class ProceduralSettings(SourceSettings):
+class ProceduralSettings(GeneratedSettings):
     """Parameters of the procedural source."""
 
     source: Literal["procedural"] = "procedural"
-    directory: None = Field(default=None, description="null: the source reads no files")
-    evaluation_objects: int = Field(
-        ge=1, description="objects per class that are aligned and evaluated; the source has no end"
-    )
-    encoder_objects: int = Field(default=0, ge=0, description="other objects per class, to train encoders")
 
 
 def build_mesh(class_name: str, rng: np.random.Generator) -> "trimesh.Trimesh":
@@ -47,29 +41,10 @@ def build_mesh(class_name: str, rng: np.random.Generator) -> "trimesh.Trimesh":
 
 
 @SOURCES.register("procedural")
-class ProceduralSource(Source):
-    """Objects of the recipes, named by number; each is a function of (seed, class, object name) alone.
-
-    More objects or other classes therefore never change an object. Split "test" has the evaluation objects,
-    "train" the encoder objects.
-    """
+class ProceduralSource(GeneratedSource):
+    """Objects of the recipes."""
 
     Settings = ProceduralSettings
-
-    def __init__(self, settings: ProceduralSettings, seed: int):
-        """Open the source.
-
-        Args:
-            settings: see `ProceduralSettings`.
-            seed: of proportions and surface points (params: seeds.objects).
-        """
-        self.classes = class_names(settings)
-        self._seed = seed
-        names = [f"{n:04d}" for n in range(settings.evaluation_objects + settings.encoder_objects)]
-        self._splits = {
-            TEST: names[: settings.evaluation_objects],
-            TRAIN: names[settings.evaluation_objects :],
-        }
 
     def __str__(self) -> str:
         return "the procedural source"
@@ -77,9 +52,6 @@ class ProceduralSource(Source):
     @classmethod
     def list_classes(cls, settings: ProceduralSettings) -> Sequence[str]:
         return MODELNET40_CLASSES
-
-    def objects(self) -> Objects:
-        return {split: dict.fromkeys(self.classes, names) for split, names in self._splits.items()}
 
     def load(self, class_name: str, object_name: str) -> Cloud:
         """Return POOL points, uniform over the object's area, and its mesh."""
