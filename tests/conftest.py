@@ -61,6 +61,10 @@ class Project:
     @classmethod
     def create(cls, directory: Path) -> "Project":
         """Copy the working tree into an empty directory."""
+        if not (ROOT / ".git").exists():
+            raise pytest.UsageError(
+                "tests of the workflow need a git repository: run `git init && git add --all`"
+            )
         listing = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
             cwd=ROOT,

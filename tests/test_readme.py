@@ -55,6 +55,36 @@ def test_every_command_is_run_by_a_test():
         assert f"def {function}(" in (ROOT / "tests" / name).read_text(encoding="utf-8"), function
 
 
+#: What is added to a command so that it takes seconds. Targets of `make` that take minutes are planned only.
+SHORT = {
+    "pip": "--dry-run --no-deps --no-build-isolation",
+    "snakemake": "--dry-run",
+    "make": "INSTALLED=",
+    "make test": "INSTALLED= --dry-run",
+    "make paper-smoke": "INSTALLED= --dry-run",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.workflow
+def test_the_commands_of_the_workflow_run_as_printed(finished_copy):
+    """In a finished small project, recorded by DVC as the README says."""
+    finished_copy.run("dvc", "commit", "--force", "--quiet")
+    finished_copy.commit()
+    for name in "abcde":
+        (finished_copy.directory / "my_clouds" / name).mkdir(parents=True)
+        for index in range(40):
+            points = np.random.default_rng(index).normal(size=(1024, 3))
+            np.save(finished_copy.directory / f"my_clouds/{name}/{index}.npy", points)
+    others = [command for command in commands() if not command.startswith("pointspider ")]
+    assert len(others) >= 12
+    for command in others:
+        added = SHORT.get(command, SHORT.get(command.split()[0], ""))
+        output = finished_copy.run(*shlex.split(f"{command} {added}")).stdout
+        assert "does not provide the extra" not in output, command
+    assert "mapper.norm" in output  # of the last, `dvc exp show`
+
+
 def test_targets_of_make_exist():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:^|`)make ([\w-]+)", README, re.MULTILINE):

@@ -1,16 +1,29 @@
 """One byte of every kind of artefact flips: a reader names the file, or reads the same values."""
 
+import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import Group, read_hdf5, read_png, write_hdf5, write_png
+from pointspider.core.files import (
+    Group,
+    read_csv,
+    read_hdf5,
+    read_json,
+    read_png,
+    write_csv,
+    write_hdf5,
+    write_json,
+    write_png,
+    write_text,
+)
 from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.settings import TinyClipSettings
 from pointspider.encoders.images.tiny_clip import save_clip, train_clip
@@ -26,6 +39,8 @@ from pointspider.mappers.files import load_predictor
 from pointspider.mappers.network import Mapper
 from pointspider.study.cloud_files import read_clouds
 from pointspider.study.embeddings import read_embeddings, read_prompts, write_embeddings, write_prompts
+from pointspider.study.report.contents import Page
+from pointspider.study.report.pages import render_page
 from pointspider.training.checkpoint import Checkpoint
 
 #: Flips per file, at seeded places; the first bytes, where the formats have their magic numbers, count too.
@@ -65,6 +80,30 @@ def clouds(folder: Path) -> Artefact:
     group = Group({"cloud_id": np.array(IDS, dtype=object), "points": points}, {"severity": 0})
     write_hdf5(path, [("clean", group), ("uniform_1", group)])
     return path, lambda: (read_clouds(path), read_hdf5(path))
+
+
+def table(folder: Path) -> Artefact:
+    path = folder / "table.csv"
+    write_csv(path, pd.DataFrame({"cloud_id": IDS, "l1": ROWS[:, 0]}))
+    return with_attributes(path), lambda: read_csv(path).values.tolist()
+
+
+def facts(folder: Path) -> Artefact:
+    path = folder / "table.json"
+    write_json(path, {"preset": "embedded", "rows": ROWS.tolist()})
+    return with_attributes(path), lambda: read_json(path)
+
+
+def plot(folder: Path) -> Artefact:
+    path = folder / "plots/alignment.svg"
+    write_text(path, f"<svg><text>{IDS}</text></svg>")
+    return with_attributes(path), lambda: render_page(Page("Plots", "Alignment", ""), path)
+
+
+def with_attributes(path: Path) -> Path:
+    if not hasattr(os, "listxattr") or not os.listxattr(path):
+        pytest.skip("the file system has no extended attributes")
+    return path
 
 
 def embedding(folder: Path) -> Artefact:
@@ -152,6 +191,9 @@ def approximate(name: str) -> Callable[[Path], Artefact]:
 KINDS = {
     "render": render,
     "clouds": clouds,
+    "table": table,
+    "provenance of a table": facts,
+    "plot": plot,
     "embedding": embedding,
     "prompts": prompts,
     "fit": fit,

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import shutil
 import signal
 import time
@@ -13,6 +14,8 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.workflow]
 RESULTS = "results/embedded"
 KILLS = 22
+#: Name of the rule's script in the command of a job.
+SCRIPT = re.compile(r"\.snakemake/scripts/\w+\.(\w+)\.py")
 #: Files that hold measured times, and logs; the page to explore shows Table I.
 MEASURED = ("speed", "table5_seconds", "explorer")
 
@@ -49,28 +52,29 @@ def test_a_run_killed_at_random_moments_loses_no_byte(finished_project, make_pro
     start = time.monotonic()
     project.planned()
     start = time.monotonic() - start  # of Snakemake, before the first job
-    rng = np.random.default_rng(0)
-    interrupted = 0
-    for _ in range(KILLS):
+    rng, kills, hit = np.random.default_rng(0), 0, set()
+    while kills < KILLS:
         run = project.start("snakemake", "--cores", "2")
-        time.sleep(start * rng.uniform(0.3, 2.7))
+        time.sleep(start * rng.uniform(0.3, 4))
         if run.poll() is not None:  # all is done: lose the last phases
+            assert run.returncode == 0
             shutil.rmtree(project.directory / RESULTS / "embeddings")
             continue
-        jobs = [pid for pid, command in descendants(run.pid) if ".snakemake/scripts" in command]
+        jobs = {pid: match[1] for pid, command in descendants(run.pid) if (match := SCRIPT.search(command))}
         if rng.random() < 0.5:
             os.killpg(run.pid, signal.SIGKILL)
         else:
             run.kill()
         run.wait()
+        kills += 1
+        hit |= set(jobs.values())
         deadline = time.monotonic() + 20
         while any(Path(f"/proc/{pid}").exists() for pid in jobs) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
-        interrupted += bool(jobs)
         unlock(project)
     project.snakemake()
-    assert interrupted >= KILLS // 4  # in the middle of a job
+    assert len(hit) >= 6, hit  # rules in the middle of whose jobs the run was killed
     assert hashes(project.directory / RESULTS) == hashes(finished_project.directory / RESULTS)
     assert project.planned() == {}
 

@@ -4,6 +4,7 @@
 """
 
 import copy
+import json
 import os
 import resource
 import signal
@@ -31,6 +32,7 @@ from pointspider.clouds.sources.modelnet40c import ModelNet40C, ModelNet40CSetti
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_csv, read_hdf5, read_json, read_png, write_png
 from pointspider.encoders.checkpoints import read_checkpoint
+from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.hub import check_files
 from pointspider.index.models import read_picture
 from pointspider.index.store import Store, encode, writing
@@ -279,14 +281,73 @@ def test_an_index(name, tmp_path):
     fuzz_file(tmp_path / name, read)
 
 
-def test_files_of_a_clip(tmp_path):
-    """The tokenizer's and the processor's; the libraries read the weights, as of any checkpoint."""
+def test_the_check_of_a_clips_files(tmp_path):
+    """Without the libraries that read them."""
     for name in ("config.json", "preprocessor_config.json", "tokenizer.json"):
         (tmp_path / name).write_text('{"size": {"height": 224}, "vision_config": {"hidden_size": 8}}')
     fuzz_file(tmp_path / "preprocessor_config.json", lambda: check_files(tmp_path, "transformers"))
     config = tmp_path / "open_clip_config.json"
     config.write_text('{"model_cfg": {"text_cfg": {"hf_tokenizer_name": "a"}}, "preprocess_cfg": {}}')
     fuzz_file(config, lambda: check_files(tmp_path, "open_clip"))
+
+
+def transformers_clip(directory: Path) -> None:
+    from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
+
+    tower = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    words = [letter + end for letter in "abcdefghijklmnopqrstuvwxyz" for end in ("", "</w>")]
+    vocabulary = {word: number for number, word in enumerate([*words, "<|startoftext|>", "<|endoftext|>"])}
+    text = tower | {"vocab_size": len(vocabulary), "max_position_embeddings": 16, "eos_token_id": 53}
+    vision = tower | {"image_size": 16, "patch_size": 8}
+    CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)).save_pretrained(directory)
+    CLIPTokenizer(vocab=vocabulary, merges=[], model_max_length=16).save_pretrained(directory)
+    CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=16).save_pretrained(directory)
+
+
+def open_clip_clip(directory: Path) -> None:
+    import open_clip
+    from safetensors.torch import save_file
+
+    tower = {"width": 8, "layers": 1}
+    text = tower | {"context_length": 16, "vocab_size": 49408, "heads": 1}
+    vision = tower | {"image_size": 16, "patch_size": 8, "head_width": 8}
+    architecture = {"embed_dim": 8, "vision_cfg": vision, "text_cfg": text}
+    preprocess = {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "resize_mode": "shortest"}
+    directory.mkdir()
+    configuration = {"model_cfg": architecture, "preprocess_cfg": preprocess}
+    (directory / "open_clip_config.json").write_text(json.dumps(configuration))
+    save_file(open_clip.CLIP(**architecture).state_dict(), directory / "open_clip_model.safetensors")
+
+
+CLIPS = {"transformers": transformers_clip, "open_clip": open_clip_clip}
+
+
+@pytest.mark.slow  # a load takes 50 ms
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("backend", "name"),
+    [
+        ("transformers", "config.json"),
+        ("transformers", "model.safetensors"),
+        ("transformers", "preprocessor_config.json"),
+        ("transformers", "tokenizer.json"),
+        ("transformers", "tokenizer_config.json"),
+        ("open_clip", "open_clip_config.json"),
+        ("open_clip", "open_clip_model.safetensors"),
+    ],
+)
+def test_a_clip(backend, name, tmp_path):
+    directory = tmp_path / "clip"
+    CLIPS[backend](directory)
+    pictures = np.zeros((1, 16, 16, 3), np.uint8)
+
+    def read() -> None:
+        encoder = load_clip("fuzzed", backend, directory, "cpu")
+        encoder.encode_prompts(["a b"])
+        encoder.encode_images(pictures)
+
+    read()
+    fuzz_file(directory / name, read)
 
 
 def test_archives(tmp_path):

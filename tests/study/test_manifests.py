@@ -299,3 +299,25 @@ def test_same_bytes_whatever_the_order_of_the_objects(draw):
     objects = make_objects()
     shuffled = objects.iloc[np.random.default_rng(0).permutation(len(objects))]
     assert make(objects).to_csv() == make(objects).to_csv() == make(shuffled).to_csv()
+
+
+def test_with_a_number_of_objects_a_class_changes_no_cloud_of_another():
+    """So its files run no job of another class: see workflow/rules/data.smk."""
+
+    def drawn(extra: list[str]) -> pd.DataFrame:
+        names = {name: [f"{number:04d}" for number in range(9)] for name in "abc"}
+        names["b"] = names["b"][2:] + extra
+        objects = sampling.assign_roles({"all": names}, 5, 2, seed=1)
+        aligned = align(objects, train=10)
+        clouds = [
+            aligned,
+            sampling.test_clouds(aligned, LEVELS, "corruptions", 4),
+            sampling.double_roulette(objects, LEVELS, 5, 6),
+            sampling.encoder_clouds(objects, LEVELS, 3, 7),
+        ]
+        return pd.concat(clouds)[sampling.COLUMNS]
+
+    before, after = drawn([]), drawn(["new", "other"])
+    assert set(before["cloud_id"]) != set(after["cloud_id"])
+    for name in "ac":
+        pd.testing.assert_frame_equal(before[before["class"] == name], after[after["class"] == name])

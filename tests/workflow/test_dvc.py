@@ -126,11 +126,16 @@ def test_an_experiment_needs_a_commit(project):
 TABLES = {
     "draw the contact sheet of renders": 1,
     "draw the contact sheets of clouds": 1,
+    "draw the page to explore": 1,
     "evaluate the mappers and the baselines, split by classes": 1,
     "evaluate the mappers and the baselines, split by objects": 1,
+    "measure the search by renders, point features and mapped clouds": 1,
+    "time the paths of Table V, alone on the machine": 1,
     "write Table I": 1,
     "write Table II": 1,
     "write Table III": 1,
+    "write Table V": 1,
+    "write the times of Table V": 1,
     "write the summary": 1,
 }
 SELECT = {"write the metrics of the mapper with norm 'layer'": 1}

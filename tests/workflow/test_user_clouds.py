@@ -29,36 +29,66 @@ def own(project):
             "presets.embedded.clouds.classes": "all",
         }
     )
-    project.snakemake("data")
+    project.snakemake("render")
     return project
 
 
+#: Jobs that a change of the files of one class needs.
+ONE_CLASS = {"list_objects": 1, "draw_manifests": 1, "build_clouds": 1, "render_class": 1, "render": 1}
+
+
+def clouds(project) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in project.directory.glob("results/embedded/clouds/*.h5")}
+
+
 def test_changes_run_what_they_need(own):
-    mine = own.directory / "mine"
+    """Of three classes, only that whose files changed is built and rendered again."""
+    mine, store = own.directory / "mine", own.directory / "store"
     for name in ("chair/.DS_Store", ".DS_Store", "README", "chair/._0.npy"):
         (mine / name).write_text("not a cloud")
     os.utime(mine / "chair")
-    assert own.planned("data") == {}
+    assert own.planned("render") == {}
 
-    np.save(own.directory / "store/new.npy", np.random.default_rng(9).normal(size=(1024, 3)))
-    assert own.planned("data")["list_objects"] == 1
-    own.snakemake("data")
+    before = clouds(own)
+    np.save(store / "new.npy", np.random.default_rng(9).normal(size=(1024, 3)))
+    assert own.planned("render") == ONE_CLASS
+    own.snakemake("render")
     objects = read_csv(own.directory / "results/embedded/objects.csv")
-    assert own.planned("data") == {}
+    assert own.planned("render") == {}
 
     used = objects.loc[(objects["class"] == "table") & (objects["role"] == "evaluation"), "object"]
-    (own.directory / f"store/{used.iloc[0]}.npy").rename(own.directory / "store/renamed.npy")
-    own.snakemake("data")
-    (own.directory / "store/renamed.npy").unlink()
-    own.snakemake("data")  # six are left, as many as the preset needs
+    (store / f"{used.iloc[0]}.npy").rename(store / "renamed.npy")
+    assert own.planned("render") == ONE_CLASS
+    own.snakemake("render")
+    (store / "renamed.npy").unlink()  # seven are left, of which the preset needs six
+    assert own.planned("render") == ONE_CLASS
+    own.snakemake("render")
     objects = read_csv(own.directory / "results/embedded/objects.csv")
     assert not {used.iloc[0], "renamed"} & set(objects.loc[objects["class"] == "table", "object"])
-    assert own.planned("data") == {}
+    assert own.planned("render") == {}
+
+    after = clouds(own)
+    assert {name for name in after if after[name] != before[name]} == {"table.h5"}
+    own.snakemake("--forceall", "data")
+    assert clouds(own) == after
+
+
+def test_without_a_number_of_objects_each_file_matters_to_every_class(own):
+    """The split is drawn from all objects then."""
+    own.change(
+        {"presets.embedded.clouds.evaluation_objects": None, "presets.embedded.alignment.split.train": 11}
+    )
+    own.snakemake("data")
+    (own.directory / "mine/chair/0.npy").rename(own.directory / "mine/cone/new.npy")
+    assert own.planned("data") == {"list_objects": 1, "draw_manifests": 1, "build_clouds": 3, "data": 1}
+    own.snakemake("data")
+    after = clouds(own)
+    own.snakemake("--forceall", "data")
+    assert clouds(own) == after
 
 
 def test_other_directories_and_places(project, tmp_path):
-    """`-s` from elsewhere, `--directory`, and an archive without .git."""
-    shutil.rmtree(project.directory / ".git")
+    """`-s` from elsewhere, and `--directory`."""
     target = "results/embedded/objects.csv"
     for number, options in enumerate((["-s", f"{project.directory}/Snakefile"], ["--directory", "there"])):
         here = tmp_path / f"here{number}"
@@ -68,6 +98,21 @@ def test_other_directories_and_places(project, tmp_path):
         command = ["snakemake", "--cores", "1", target, *options, *snakefile]
         subprocess.run(command, cwd=here, env=project.environment, check=True, capture_output=True)
         assert (place / target).exists()
+
+
+@pytest.mark.parametrize("git", ["no repository", "no commit"])
+def test_without_a_commit_the_run_is_the_same(project, finished_project, git):
+    """A ZIP of the repository, and `git init` in it."""
+    if git == "no repository":
+        shutil.rmtree(project.directory / ".git")
+    targets = ["mappers/objects/none/runs.json", "curves/objects/none"]
+    project.snakemake("--", *(f"results/embedded/{target}" for target in targets))
+    files = sorted(path for path in project.directory.glob("results/embedded/curves/**/*.tsv"))
+    assert len(files) == 4
+    for path in files:
+        same = finished_project.directory / path.relative_to(project.directory)
+        assert path.read_bytes() == same.read_bytes()
+    assert (project.directory / ".git").exists() == (git == "no commit")
 
 
 def test_a_locale_without_utf8(project, tmp_path):

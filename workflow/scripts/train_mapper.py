@@ -5,11 +5,19 @@ from pathlib import Path
 
 from dvclive import Live
 
-from pointspider.core.files import read_csv, remove_empty_folders, write_json
+from pointspider.core.files import add_checksum, read_csv, remove_empty_folders, write_json
 from pointspider.mappers.settings import MapperSettings
 from pointspider.mappers.training import load_initial, train_mapper
 from pointspider.study.embeddings import read_split
 from pointspider.study.job import job
+
+
+class Curves(Live):
+    """Loss curves as files, without a look at the repository: a run needs neither git nor a commit."""
+
+    def _init_dvc(self) -> None:
+        pass
+
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 settings = MapperSettings(**params.settings)
@@ -21,9 +29,9 @@ with job(snakemake.log[0]):
     init = load_initial(params.init, norm) if params.init else None
     runs = []
     for index, seed in enumerate(params.seeds):
-        with Live(str(Path(output.curves) / f"seed_{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
+        with Curves(str(Path(output.curves) / f"seed_{seed}"), save_dvc_exp=False, dvcyaml=None) as live:
 
-            def log(epoch: int, metrics: dict[str, float], live: Live = live) -> None:
+            def log(epoch: int, metrics: dict[str, float], live: Curves = live) -> None:
                 for name, value in metrics.items():
                     live.log_metric(name, value)
                 live.next_step()
@@ -35,6 +43,8 @@ with job(snakemake.log[0]):
         result.last.save(output.last[index])
         result.best.save(output.best[index])
         runs.append(result.summary())
+    for path in Path(output.curves).rglob("*.tsv"):
+        add_checksum(path)
     write_json(output.runs, runs)
     shutil.rmtree(params.checkpoints)
     remove_empty_folders(Path(params.checkpoints).parent)  # unless another training has a checkpoint there

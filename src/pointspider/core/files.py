@@ -3,6 +3,7 @@
 Every writer fills a temporary file in the same directory and renames it, so that a file under its final name
 is complete. Every reader verifies what it reads; its errors name the file and say what to do. A PNG has a CRC
 in each chunk; an HDF5 file starts with a SHA-256 of all its bytes in a user block, which other programs skip.
+Text has its SHA-256 in an extended attribute, where the file system has such attributes.
 """
 
 import errno
@@ -48,6 +49,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             yield temporary
+            if path.suffix in TEXT_FORMATS:
+                add_checksum(temporary)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
@@ -99,6 +102,28 @@ def find_files(directory: Path) -> Iterator[Path]:
 UNSEALED = "0" * 64
 #: Words at the start of a sealed file, of which a single damaged byte leaves one.
 _MARKS = (b"pointspider", b"sha256")
+
+
+#: Formats of text, which have no place for a checksum.
+TEXT_FORMATS = {".csv", ".html", ".json", ".md", ".svg", ".tsv"}
+_ATTRIBUTE = "user.sha256"
+
+
+def add_checksum(path: str | Path) -> None:
+    """Store a file's SHA-256 in an extended attribute, on file systems that have them."""
+    with suppress(OSError, AttributeError):  # macOS and Windows lack the function
+        os.setxattr(path, _ATTRIBUTE, sha256(path).encode())
+
+
+def check_text(path: str | Path) -> None:
+    """Compare a file with the checksum of `add_checksum`, if it has one.
+
+    Raises:
+        InputError: the file does not match its checksum.
+    """
+    with suppress(OSError, AttributeError):
+        if os.getxattr(path, _ATTRIBUTE) != sha256(path).encode():
+            raise InputError(f"{path}: is damaged, it does not match its checksum. Delete it and run again.")
 
 
 def sha256(path: str | Path) -> str:
@@ -165,10 +190,11 @@ def read_csv(path: str | Path, columns: Iterable[str] = (), separator: str = ","
         separator: between the cells.
 
     Raises:
-        InputError: the file is missing, empty, unreadable or lacks a column.
+        InputError: the file is missing, empty, damaged, unreadable or lacks a column.
     """
     import pandas as pd  # rendering does without pandas
 
+    check_text(path)
     try:
         frame = pd.read_csv(
             path, sep=separator, dtype=NAMES, keep_default_na=False, na_values=[""], encoding="utf-8"
@@ -196,8 +222,9 @@ def read_json(path: str | Path) -> Any:
     """Read a UTF-8 JSON file.
 
     Raises:
-        InputError: the file is missing or is not JSON.
+        InputError: the file is missing, is damaged or is not JSON.
     """
+    check_text(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -183,6 +183,8 @@ def _check_seal(directory: Path) -> None:
 def _check_text(encoder: ClipEncoder) -> None:
     """Refuse a tokenizer or text tower that does not tell prompts apart."""
     first, second = encoder.encode_prompts(DIFFERENT_PROMPTS)
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        raise InputError("the embeddings of prompts are not finite: the weights are damaged")
     if np.allclose(first, second):
         raise InputError(
             f"'{DIFFERENT_PROMPTS[0]}' and '{DIFFERENT_PROMPTS[1]}' have the same embedding: the tokenizer's "

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markdown_it import MarkdownIt
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import read_csv, read_json
+from pointspider.core.files import check_text, read_csv, read_json
 from pointspider.study.report.contents import Page
 
 MIME_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
@@ -87,6 +87,7 @@ def _page(page: Page, source: str | Path, **content: Any) -> str:
 
 
 def _data_uri(path: Path) -> str:
+    check_text(path)
     try:
         content = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
@@ -96,6 +97,7 @@ def _data_uri(path: Path) -> str:
 
 def _markdown(path: Path) -> str:
     """Markdown as HTML, without pictures and without links to files, which the report shows elsewhere."""
+    check_text(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,0 +1,49 @@
+"""How the repository arrives on a machine: with which Python, and with which ends of lines."""
+
+import shutil
+import subprocess
+import sys
+
+import yaml
+
+#: Stands for a Python that is too old.
+OLD_PYTHON = """#!{python}
+import sys
+sys.version_info, sys.version = (3, 10, 4), "3.10.4 (main)"
+exec(sys.argv[2])
+"""
+
+
+def test_an_old_python_is_refused_in_one_sentence(root, tmp_path):
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        shutil.copy(root / name, tmp_path)
+    old = tmp_path / "python3.10"
+    old.write_text(OLD_PYTHON.format(python=sys.executable))
+    old.chmod(0o755)
+    result = subprocess.run(["make", "tables", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True)
+    assert result.returncode != 0
+    assert (
+        f"PointSpider needs Python 3.11 or newer, and {old} is 3.10.4: set PYTHON=python3.x" in result.stderr
+    )
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_lines_end_in_lf_where_git_writes_crlf(root, tmp_path):
+    source, clone = tmp_path / "source", tmp_path / "clone"
+    source.mkdir()
+    for name in (".gitattributes", "Makefile", "data/sources.csv"):
+        (source / name).parent.mkdir(exist_ok=True)
+        shutil.copy(root / name, source / name)
+    git = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
+    for command in (["init", "--quiet"], ["add", "--all"], ["commit", "--quiet", "--message", "state"]):
+        subprocess.run([*git, *command], cwd=source, check=True)
+    crlf = ["-c", "core.autocrlf=true", "-c", "core.eol=crlf"]
+    subprocess.run(["git", *crlf, "clone", "--quiet", source, clone], check=True)
+    for name in ("Makefile", "data/sources.csv"):
+        assert (clone / name).read_bytes() == (root / name).read_bytes()
+
+
+def test_no_profile_needs_conda(root):
+    for path in (root / "profiles").glob("*/*.yaml"):
+        profile = yaml.safe_load(path.read_text(encoding="utf-8"))
+        assert not {"use-conda", "sdm", "software-deployment-method"} & set(profile), path
