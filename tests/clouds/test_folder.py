@@ -123,13 +123,13 @@ def test_few_points_become_a_full_cloud_and_corruptions_run(chairs):
 # --------------------------------------------------------------------------------- listing and seeds
 
 
-def test_hidden_files_are_skipped_and_classes_sorted(tmp_path):
+def test_hidden_files_and_companions_are_skipped_and_classes_sorted(tmp_path):
     for class_name in ("chair", "my-lamp"):
         (tmp_path / class_name).mkdir()
         for number in range(6):
             np.save(tmp_path / class_name / f"{number}.npy", random_points(10, number))
-        (tmp_path / class_name / ".DS_Store").write_text("")
-        (tmp_path / class_name / "._0.npy").write_text("")
+        for name in (".DS_Store", "._0.npy", "README", "License.txt", "Thumbs.db", "desktop.ini"):
+            (tmp_path / class_name / name).write_text("")
     source = open_folder(tmp_path, ("my-lamp", "chair"))
     assert source.classes == ("chair", "my-lamp")
     assert source.objects() == {"all": {name: list("012345") for name in source.classes}}

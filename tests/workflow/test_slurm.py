@@ -15,6 +15,7 @@ import pytest
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 RESULTS = "results/embedded"
 CONFIGURATION = Path("/etc/slurm/slurm.conf")  # job steps read it there
+GPUS = CONFIGURATION.with_name("gres.conf")
 MAX_SECONDS = 300
 DAEMONS = ("munged", "slurmctld", "slurmd")
 
@@ -41,7 +42,7 @@ def cluster(tmp_path_factory):
         "SelectType": "select/cons_tres", "SelectTypeParameters": "CR_Core_Memory",
         "SlurmdParameters": "config_overrides", "ReturnToService": "2", "MpiDefault": "none",
         "SlurmctldPort": "26817", "SlurmdPort": "26818", "StateSaveLocation": directory / "state",
-        "SlurmdSpoolDir": directory / "spool",
+        "SlurmdSpoolDir": directory / "spool", "GresTypes": "gpu",
     }  # fmt: skip
     for name in DAEMONS[1:]:
         prefix = name.capitalize()
@@ -49,11 +50,12 @@ def cluster(tmp_path_factory):
             f"{prefix}PidFile": directory / f"{name}.pid",
             f"{prefix}LogFile": directory / f"{name}.log",
         }
-    node = f"NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=32000 State=UNKNOWN"
+    node = f"NodeName={host} NodeAddr=127.0.0.1 CPUs=8 RealMemory=32000 Gres=gpu:1 State=UNKNOWN"
     partition = f"PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP"
     lines = [*(f"{name}={value}" for name, value in settings.items()), node, partition]
     CONFIGURATION.parent.mkdir(exist_ok=True)
     CONFIGURATION.write_text("\n".join(lines) + "\n")
+    GPUS.write_text(f"NodeName={host} Name=gpu File=/dev/null\n")
     munged = ["munged", "--force", f"--key-file={key}", f"--socket={munge}", f"--seed-file={munge}.seed"]
     munged += [f"--pid-file={directory}/munged.pid", f"--log-file={munge}.log"]
     try:
@@ -68,6 +70,7 @@ def cluster(tmp_path_factory):
             if path.exists():
                 os.kill(int(path.read_text()), signal.SIGTERM)
         CONFIGURATION.unlink()
+        GPUS.unlink()
 
 
 def output(*command: str) -> str:
@@ -136,9 +139,17 @@ def test_the_log_of_a_failed_job_is_printed(cluster, project):
 
 
 def test_a_killed_job_is_tried_again(cluster, project):
-    run = project.start("snakemake", *PROFILE, f"{RESULTS}/manifests/test.csv")
+    run = project.start(
+        "snakemake",
+        *PROFILE,
+        "--set-resources",
+        "draw_manifests:gpu=1",
+        "--",
+        f"{RESULTS}/manifests/test.csv",
+    )
     wait(queue)
     (job,) = queue()
+    assert "gres/gpu:1" in output("scontrol", "show", "job", job)
     subprocess.run(["scancel", job], check=True)
     assert run.wait() == 0
     assert (project.directory / RESULTS / "manifests/test.csv").exists()
@@ -170,7 +181,7 @@ def test_a_request_that_no_node_fulfils_stops_the_run(cluster, project):
     requests = {
         "measure_speed": ("--cores", "16"),
         "list_objects": ("--set-resources", "list_objects:mem_mb=64000"),
-        "draw_manifests": ("--set-resources", "draw_manifests:gpu=1"),
+        "draw_manifests": ("--set-resources", "draw_manifests:gpu=2"),
     }
     for rule, options in requests.items():
         result = project.run("snakemake", *PROFILE, *options, check=False)

@@ -44,7 +44,14 @@ def clouds(project) -> dict[str, bytes]:
 def test_changes_run_what_they_need(own):
     """Of three classes, only that whose files changed is built and rendered again."""
     mine, store = own.directory / "mine", own.directory / "store"
-    for name in ("chair/.DS_Store", ".DS_Store", "README", "chair/._0.npy"):
+    for name in (
+        "chair/.DS_Store",
+        ".DS_Store",
+        "README",
+        "chair/._0.npy",
+        "chair/README.md",
+        "cone/Thumbs.db",
+    ):
         (mine / name).write_text("not a cloud")
     os.utime(mine / "chair")
     assert own.planned("render") == {}

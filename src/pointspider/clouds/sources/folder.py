@@ -29,6 +29,8 @@ from pointspider.core.seeding import generator
 #: Points sampled on a mesh, as many as ModelNet40's HDF5 files have.
 POOL = 2048
 NAME = re.compile(r"[\w.-]+", re.ASCII)
+#: Files that are no clouds: hidden ones, and those that people and Windows add.
+NO_CLOUD = re.compile(r"\..*|(readme|license)(\.\w+)?|thumbs\.db|desktop\.ini", re.IGNORECASE)
 NAME_RULE = "name it with letters, digits, '_', '-' and '.' only."
 
 
@@ -102,9 +104,10 @@ class FolderSource(Source):
         # A class without a folder is in the HDF5 files with labels, which are in the directory itself.
         folders = {directory / name if (directory / name).is_dir() else directory for name in classes}
         suffixes = FORMATS["h5"].extensions
-        files = [path for folder in folders for path in folder.iterdir() if path.is_file()]
-        files = [path for path in files if path.parent != directory or path.suffix.lower() in suffixes]
-        return sorted(str(path) for path in files if path.name[0] != ".")
+        files = [path for folder in folders for path in _cloud_files(folder)]
+        return sorted(
+            str(path) for path in files if path.parent != directory or path.suffix.lower() in suffixes
+        )
 
     def objects(self) -> Objects:
         return {ALL: {name: list(places) for name, places in self._places.items()}}
@@ -146,10 +149,14 @@ def load_object(path: Path, row: int | None, rng: np.random.Generator) -> Cloud:
     return Cloud(points, cloud.mesh).normalize(what)
 
 
+def _cloud_files(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file() and not NO_CLOUD.fullmatch(path.name)]
+
+
 def _list_objects(folder: Path) -> dict[str, Place]:
-    """Return {object: place} of one class; hidden files are skipped."""
+    """Return {object: place} of one class."""
     objects: dict[str, Place] = {}
-    for path in sorted(path for path in folder.iterdir() if path.name[0] != "." and path.is_file()):
+    for path in sorted(_cloud_files(folder)):
         count = count_clouds(path)
         if count is None:
             _add(objects, path.stem, Place(path, None))
