@@ -171,6 +171,7 @@ def test_csv_keeps_leading_zeros_and_names_missing_columns(tmp_path):
     assert read_csv(path)["l1"].isna().all()
     with pytest.raises(InputError, match=r"objects\.csv: lacks the columns \['role'\]"):
         read_csv(path, ["role"])
+    path.unlink()
     path.write_text("")
     with pytest.raises(InputError, match=r"objects\.csv: cannot be read as CSV"):
         read_csv(path)
@@ -179,6 +180,7 @@ def test_csv_keeps_leading_zeros_and_names_missing_columns(tmp_path):
 def test_json_round_trip(tmp_path):
     write_json(tmp_path / "a.json", {"a": 1})
     assert read_json(tmp_path / "a.json") == {"a": 1}
+    (tmp_path / "a.json").unlink()
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(InputError, match=r"a\.json: cannot be read as JSON"):
         read_json(tmp_path / "a.json")

@@ -81,7 +81,7 @@ def test_files_that_the_manifest_does_not_list_are_ignored_and_then_deleted(stor
     ("damage", "message"),
     [
         (lambda d: (d / "index.json").unlink(), "not an index"),
-        (lambda d: (d / "index.json").write_text("{"), "cannot be read as JSON"),
+        (lambda d: (d / "index.json").write_text("{"), "cannot be read as JSON|is damaged"),
         (
             lambda d: (d / "index.json").write_text((d / "index.json").read_text().replace('"e"', '"f"')),
             "checksum",
