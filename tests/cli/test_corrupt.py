@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pointspider import load_cloud
 from pointspider.cli.main import main
 
 
@@ -29,9 +30,10 @@ def test_scans_without_a_header_are_read_by_their_format(tmp_path):
     scan.tofile(tmp_path / "scans/000000.bin")
     options = ["--format", "kitti", "--corruption", "uniform", "--severity", "1", "--frame", "keep"]
     main(["corrupt", str(tmp_path / "scans"), str(tmp_path / "out"), *options])
-    found = np.load(tmp_path / "out/uniform_1/000000.npy")
+    found = load_cloud(tmp_path / "out/uniform_1/000000.ply")
     radius = np.linalg.norm(scan[:, :3] - scan[:, :3].mean(axis=0), axis=1).max()
-    np.testing.assert_allclose(found, scan[:, :3], atol=0.011 * radius)
+    np.testing.assert_allclose(found.points, scan[:, :3], atol=0.011 * radius)
+    np.testing.assert_array_equal(found.fields["intensity"], scan[:, 3])
     with pytest.raises(SystemExit, match="--format: 'kiti' is not a format; did you mean 'kitti'"):
         main(["corrupt", str(tmp_path / "scans"), str(tmp_path / "x"), "--format", "kiti"])
 

@@ -127,6 +127,24 @@ def test_attributes_follow_their_points(tmp_path):
     assert not found.normals[300:].any()
 
 
+@pytest.mark.parametrize("suffix", [".ply", ".npz"])
+def test_fields_follow_their_points(tmp_path, suffix):
+    """Of every type that a file may have; PLY has no 64-bit integers."""
+    rng = np.random.default_rng(0)
+    kinds = ["f2", "f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "?"]
+    fields = {f"field_{kind}": (rng.random(300) * 100).astype(kind) for kind in kinds}
+    np.savez(tmp_path / "a.npz", points=rng.normal(size=(300, 3)), **fields)
+    export(tmp_path / "a.npz", tmp_path / f"b{suffix}", Export((("background", 5),)))
+    found = load_cloud(tmp_path / f"b{suffix}").fields
+    assert found.keys() == fields.keys()
+    for name, values in fields.items():
+        np.testing.assert_array_equal(found[name][:300], values, name)
+        assert len(found[name]) == 315
+        assert not found[name][300:].any()
+    export(tmp_path / "a.npz", tmp_path / "out", Export((("uniform", 1),)))
+    assert [path.name for path in (tmp_path / "out/uniform_1").iterdir()] == ["a.ply"]
+
+
 def test_normals_turn_with_the_points(tmp_path):
     rng = np.random.default_rng(0)
     normals = rng.normal(size=(300, 3))

@@ -128,9 +128,21 @@ def test_another_library_or_mitsuba_is_probed_again(cached, tmp_path, monkeypatc
     available_variants()
     (tmp_path / "libLLVM-19.so").write_text("replaced")
     available_variants()
+    (tmp_path / "libc++.so.1").write_text("that it needs")
+    available_variants()
     monkeypatch.setattr("importlib.metadata.version", lambda name: "99")
     available_variants()
-    assert len(calls) == 4
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize("reason", ["no picture within 120 s", "aborted by signal 9: no message"])
+def test_a_trial_without_time_or_memory_is_not_cached(tmp_path, monkeypatch, reason):
+    monkeypatch.setenv("POINTSPIDER_CACHE_DIR", str(tmp_path))
+    failed = Variant("llvm_ad_rgb", "/lib/libLLVM-19.so", reason=reason)
+    monkeypatch.setattr(backends, "probe", lambda: [failed, SCALAR])
+    assert available_variants() == [failed, SCALAR]
+    monkeypatch.setattr(backends, "probe", lambda: [NO_CUDA, SCALAR])
+    assert available_variants() == [NO_CUDA, SCALAR]
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '[{"colour": 1}]', "null"])

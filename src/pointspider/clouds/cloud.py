@@ -73,6 +73,12 @@ class Cloud:
     def __len__(self) -> int:
         return len(self.points)
 
+    @property
+    def has_attributes(self) -> bool:
+        """Whether its points have more than coordinates."""
+        parts = (self.colors, self.labels, self.normals)
+        return bool(self.fields) or any(values is not None for values in parts)
+
     def take(self, index: Int[np.ndarray, " M"]) -> "Cloud":
         """Select points with their attributes; a mesh is dropped."""
         return self._with_attributes(self.points[index], None, lambda values: values[index])

@@ -10,6 +10,11 @@ from pointspider.core.errors import InputError
 from pointspider.core.files import atomic
 
 EXTENSIONS = (".npy", ".npz", ".ply")
+#: Of PLY, by NumPy's names.
+TYPES = {
+    "i1": "char", "u1": "uchar", "i2": "short", "u2": "ushort", "i4": "int", "u4": "uint",
+    "f4": "float", "f8": "double",
+}  # fmt: skip
 
 
 def write_cloud(path: Path, cloud: Cloud) -> None:
@@ -26,7 +31,7 @@ def write_cloud(path: Path, cloud: Cloud) -> None:
             np.save(file, cloud.points)
         elif path.suffix == ".npz":
             present: dict[str, Any] = {name: a for name, a in attributes.items() if a is not None}
-            np.savez(file, points=cloud.points, **present)
+            np.savez(file, **{**cloud.fields, "points": cloud.points, **present})
         else:
             file.write(_ply(cloud))
 
@@ -41,11 +46,12 @@ def _ply(cloud: Cloud) -> bytes:
         columns |= {name: colors[:, axis] for axis, name in enumerate(("red", "green", "blue"))}
     if cloud.labels is not None:
         columns["label"] = cloud.labels.astype("<i4")
+    for name, values in cloud.fields.items():
+        columns.setdefault("_".join(name.split()), values.astype(_ply_type(values.dtype)))
     table = np.empty(len(cloud), [(name, column.dtype) for name, column in columns.items()])
     for name, column in columns.items():
         table[name] = column
-    types = {"f4": "float", "f8": "double", "u1": "uchar", "i4": "int"}
-    properties = [f"property {types[column.dtype.str[1:]]} {name}" for name, column in columns.items()]
+    properties = [f"property {TYPES[column.dtype.str[1:]]} {name}" for name, column in columns.items()]
     header = [
         "ply",
         "format binary_little_endian 1.0",
@@ -53,4 +59,10 @@ def _ply(cloud: Cloud) -> bytes:
         *properties,
         "end_header",
     ]
-    return "\n".join([*header, ""]).encode("ascii") + table.tobytes()
+    return "\n".join([*header, ""]).encode() + table.tobytes()
+
+
+def _ply_type(dtype: np.dtype[Any]) -> str:
+    """The type of a property. PLY has none for 64-bit integers, so they become real numbers."""
+    known = {"f2": "<f4", "b1": "u1", "i8": "<f8", "u8": "<f8"}
+    return known.get(dtype.str[1:], dtype.newbyteorder("<").str)

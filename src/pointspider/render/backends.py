@@ -38,6 +38,8 @@ logger = logging.getLogger(__name__)
 
 AUTO = "auto"
 SECONDS_PER_TRIAL = 120  # a cold start takes 1 to 3
+#: How the reasons of trials begin that say nothing about the next one: a busy machine, or one without memory.
+PASSING = ("no picture within", "aborted by signal 9")
 INSTALL_LLVM = "install LLVM 19 or newer (pip: karellen-llvm-core; Debian, Ubuntu, conda-forge: libllvm19)"
 
 
@@ -70,7 +72,8 @@ def available_variants() -> list[Variant]:
     """Return every variant with whether it works here, from the cache of this machine or by `probe`.
 
     The cache is used only if nothing that decides the trials has changed: Mitsuba, Dr.Jit and Python, the
-    LLVM libraries, the processor and the NVIDIA driver. Without a writable cache directory every call probes.
+    LLVM libraries and what is in their directories, the processor and the NVIDIA driver. Trials that ran out
+    of time or memory are not cached. Without a writable cache directory every call probes.
     """
     try:
         cache = _cache_file()
@@ -81,6 +84,8 @@ def available_variants() -> list[Variant]:
         if cached and all(each.library is None or Path(each.library).exists() for each in cached):
             return cached
     variants = probe()
+    if any(each.reason.startswith(PASSING) for each in variants):
+        return variants
     try:
         with atomic(cache) as temporary:
             temporary.write_text(json.dumps([asdict(each) for each in variants], indent=2), encoding="utf-8")
@@ -169,7 +174,10 @@ def ensure_active(wanted: str, threads: int) -> None:
 def _cache_file() -> Path:
     """Where the trials of this machine are cached: a file named for everything that decides them."""
     folder = os.environ.get("POINTSPIDER_CACHE_DIR") or platformdirs.user_cache_dir("pointspider")
-    libraries = [(str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in find_llvm_libraries()]
+    libraries = [
+        (str(path), path.stat().st_mtime_ns, path.stat().st_size, path.resolve().parent.stat().st_mtime_ns)
+        for path in find_llvm_libraries()
+    ]
     drivers = [
         path.read_text(encoding="utf-8")
         for path in Path("/proc/driver/nvidia").glob("version")
@@ -185,6 +193,7 @@ def _cache_file() -> Path:
         drivers,
         sorted(path.name for path in Path("/proc/driver/nvidia/gpus").glob("*")),
         os.environ.get("CUDA_VISIBLE_DEVICES"),
+        os.environ.get("LD_LIBRARY_PATH"),
     ]
     key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
     return Path(folder) / f"variants-{key}.json"

@@ -119,14 +119,15 @@ def _finish(
 ) -> Cloud:
     """Return corrupted points with the attributes of their origins, in the chosen frame.
 
-    Added points are grey, have label -1 and no normal; where all are new, as those that a camera sees of a
-    mesh, there are no attributes. Normals are transformed by the inverse transpose of
+    Added points are grey, have label -1, no normal and fields of 0; where all are new, as those that a camera
+    sees of a mesh, there are no attributes. Normals are transformed by the inverse transpose of
     the affine map that fits the moves of the points best.
     """
     kept = origin >= 0
-    colors, labels, normals = cloud.colors, cloud.labels, cloud.normals
+    colors, labels, normals, fields = cloud.colors, cloud.labels, cloud.normals, cloud.fields
     if not kept.any():
         colors = labels = normals = None
+        fields = {}
     if colors is not None:
         colors = np.where(kept[:, None], colors[origin], np.float32(0.5))
     if labels is not None:
@@ -135,12 +136,13 @@ def _finish(
         normals = np.where(kept[:, None], normals[origin] @ _normal_matrix(clean, points, origin), 0)
         length = np.linalg.norm(normals, axis=1, keepdims=True)
         normals = np.divide(normals, length, out=np.zeros_like(normals), where=length > 0)
+    fields = {name: np.where(kept, values[origin], values.dtype.type(0)) for name, values in fields.items()}
     if frame == "keep":
         original = cloud.points.astype(np.float64)
         centre = original.mean(axis=0)
         moved = points.astype(np.float64) * np.linalg.norm(original - centre, axis=1).max() + centre
         points = moved.astype(cloud.points.dtype)
-    return Cloud(np.ascontiguousarray(points), None, colors, labels, normals)
+    return Cloud(np.ascontiguousarray(points), None, colors, labels, normals, fields)
 
 
 def _normal_matrix(

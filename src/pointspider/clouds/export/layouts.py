@@ -33,8 +33,7 @@ def write_folder(
             if result.cloud is None:
                 problems.append({"cloud": result.key, "level": result.level, "reason": result.reason})
                 continue
-            attributes = (result.cloud.colors, result.cloud.labels, result.cloud.normals)
-            suffix = options.extension or (".npy" if all(values is None for values in attributes) else ".ply")
+            suffix = options.extension or (".ply" if result.cloud.has_attributes else ".npy")
             stem = Path(result.key).with_suffix("")
             path = target / result.level / (f"{stem if stems[stem] == 1 else result.key}{suffix}")
             if force or not path.exists():

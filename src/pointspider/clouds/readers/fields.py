@@ -32,7 +32,7 @@ def cloud_from_fields(fields: Mapping[str, Num[np.ndarray, " N"]]) -> Cloud:
         colors=scale_colors(np.column_stack([lower[name] for name in color])) if color else None,
         labels=label.astype(np.int64) if label is not None else None,
         normals=_columns(lower, normal) if normal else None,
-        fields={name: column for name, column in lower.items() if name not in used},
+        fields={n: column for n, column in lower.items() if n not in used and column.dtype.kind in "fiub"},
     )
 
 
