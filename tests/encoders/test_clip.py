@@ -14,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPTokenizer
 
 from pointspider.core.errors import InputError
-from pointspider.encoders.images.clip import Preprocessing, load_clip
+from pointspider.encoders.images.clip import load_clip
+from pointspider.encoders.images.encoder import Preprocessing
 
 SIZE, WIDTH, DIM = 32, 48, 24
 PROMPTS = ["A model of airplane", "A model of night stand", "A model of tv stand"]

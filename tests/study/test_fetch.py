@@ -21,7 +21,7 @@ from pointspider.core.errors import InputError
 from pointspider.study import fetch
 from pointspider.study.cloud_files import read_clouds
 from pointspider.study.fetch import provide, unpack
-from pointspider.study.remote import Remote, read_remotes
+from pointspider.study.remote import Remote, is_intact, read_remotes
 
 CONTENT = os.urandom(3 << 20)  # many chunks
 
@@ -105,6 +105,15 @@ def hidden(directory: Path) -> list[str]:
 
 
 # --------------------------------------------------------------------------------------------- downloads
+
+
+def test_the_checksum_of_git(tmp_path):
+    """As `echo hello | git hash-object --stdin` computes it."""
+    (tmp_path / "a").write_bytes(b"hello\n")
+    row = Remote("a", "", "a", None, None, "git:ce013625030ba8dba906f756967f9e9ca394464a", "", ())
+    assert is_intact(row, tmp_path / "a")
+    (tmp_path / "a").write_bytes(b"hallo\n")
+    assert not is_intact(row, tmp_path / "a")
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "sha256"])
@@ -524,13 +533,21 @@ def test_the_table_names_what_the_paper_preset_needs(root):
         assert all(url.startswith("https://") for url in row.urls) or row.checksum
         if row.checksum:
             algorithm, _, digest = row.checksum.partition(":")
-            assert len(digest) == {"md5": 32, "sha256": 64}[algorithm]
+            assert len(digest) == {"md5": 32, "git": 40, "sha256": 64}[algorithm]
         if row.is_archive:
             assert row.unpacked_limit > (row.bytes or 0)
     hub = {row.name: row.version for row in remotes.values() if not row.path}
     assert len(hub) == 4
     assert all(len(version) == 40 for version in hub.values())
     assert {clip["weights"] for clip in params["encoders"]["images"].values()} == set(hub)
+
+
+@pytest.mark.parametrize("name", ["pointnet2_ssg", "dgcnn", "pointmlp", "pointmlp_elite", "pointnext_s_c64"])
+def test_the_table_has_published_weights_of_an_encoder(root, name):
+    row = read_remotes(root / "data/sources.csv")[f"{name}_modelnet40"]
+    assert row.path == f"data/encoders/{row.name}.safetensors"
+    assert row.is_pinned  # so it is fetched, also without a checksum
+    assert "academic research" in row.licence
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,8 @@ from pointspider.training.tensors import read_tensors, verify_tensors
 CONTAINERS = ("model_state", "model_state_dict", "state_dict", "net", "model", "base_model", "module")
 #: Prefixes that wrappers add to every name, outermost first.
 PREFIXES = ("module.", "model.")
+#: Tensors of each kind that a message names.
+NAMED = 5
 
 
 def read_checkpoint(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -77,7 +79,7 @@ def reshape_like(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) ->
 
 
 def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
-    """List the tensors that are missing, unexpected or of another shape; "" if all match."""
+    """Name the tensors that are missing, unexpected or of another shape, five of each; "" if all match."""
     problems = {
         "missing": [name for name in expected if name not in found],
         "unexpected": [name for name in found if name not in expected],
@@ -87,7 +89,12 @@ def describe_mismatch(expected: Mapping[str, Tensor], found: Mapping[str, Tensor
             if name in found and found[name].shape != expected[name].shape
         ],
     }
-    return "; ".join(f"{problem}: {', '.join(names)}" for problem, names in problems.items() if names)
+    return "; ".join(
+        f"{problem}: {', '.join(names[:NAMED])}"
+        + (f" and {len(names) - NAMED} more" if names[NAMED:] else "")
+        for problem, names in problems.items()
+        if names
+    )
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -25,7 +25,7 @@ from pointspider.index.words import check_length
 
 if TYPE_CHECKING:
     from pointspider.encoders.base import PointEncoder
-    from pointspider.encoders.images.clip import ClipEncoder
+    from pointspider.encoders.images.encoder import ClipEncoder
     from pointspider.mappers.base import Predictor
 
 #: Points per cloud if neither the user nor the encoder says: ModelNet40's, on which most encoders were

@@ -7,7 +7,7 @@ import numpy as np
 from pointspider.core.errors import InputError
 
 if TYPE_CHECKING:
-    from pointspider.encoders.images.clip import ClipEncoder
+    from pointspider.encoders.images.encoder import ClipEncoder
 
 ARTICLES = ("a", "an", "the")
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from pointspider.mappers.base import check_embeddings
-from pointspider.mappers.files import check_tensors
+from pointspider.mappers.tensors import check_tensors
 from pointspider.training.tensors import Arrays, write_tensors
 
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from pointspider.core.errors import InputError
 from pointspider.mappers.affine import Affine
 from pointspider.mappers.base import check_embeddings
-from pointspider.mappers.files import check_tensors, read_predictor
+from pointspider.mappers.tensors import check_tensors, read_predictor
 from pointspider.training.tensors import Arrays, write_tensors
 
 #: Widths of the five hidden layers in multiples of the base width: 1024 → 2048 → 4096 → 8192 → 4096 →

@@ -1,8 +1,9 @@
 """data/sources.csv: the files that are not in the repository, where to download them, and their checksums.
 
 Columns: name; version; path, relative to the repository (a .zip is unpacked next to itself); bytes;
-unpacked_limit, the maximum total size of an archive's files in bytes; checksum, "<algorithm>:<hex>"; licence;
-urls, separated by spaces, in order of preference. An unknown value is an empty cell.
+unpacked_limit, the maximum total size of an archive's files in bytes; checksum, "<algorithm>:<hex>" (git: the
+SHA-1 that git has of a file); licence; urls, separated by spaces, in order of preference. An unknown value is
+an empty cell.
 
 - An archive or a file with a checksum is verified, also if the user put it there. An unpacked folder is not.
 - A file without a checksum is downloaded only if its URLs contain its version, a commit, which pins its
@@ -60,8 +61,11 @@ def is_intact(remote: Remote, path: Path) -> bool:
     algorithm, _, digest = remote.checksum.partition(":")
     if not digest:
         return True
+    start = b""
+    if algorithm == "git":
+        algorithm, start = "sha1", f"blob {path.stat().st_size}\0".encode()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest() == digest
+        return hashlib.file_digest(file, lambda: hashlib.new(algorithm, start)).hexdigest() == digest
 
 
 def verify(remote: Remote, path: Path) -> None:

@@ -5,7 +5,7 @@ import torch
 from PIL import Image
 
 from pointspider.core.errors import InputError
-from pointspider.encoders.images.clip import ClipEncoder, Preprocessing, vector
+from pointspider.encoders.images.encoder import ClipEncoder, Preprocessing, vector
 
 
 def load(directory: str, device: torch.device) -> ClipEncoder:

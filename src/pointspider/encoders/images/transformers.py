@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from pointspider.core.errors import InputError
-from pointspider.encoders.images.clip import ClipEncoder, Preprocessing, vector
+from pointspider.encoders.images.encoder import ClipEncoder, Preprocessing, vector
 
 
 def load(directory: str, device: torch.device) -> ClipEncoder:

@@ -279,7 +279,7 @@ def _locate(config: _Config, params: Params, remotes: Mapping[str, Remote]) -> P
 
 def _check_init(config: _Config, params: Params, path: str, norm: str) -> None:
     """Check that a file of `mapper.init` exists and has the norm of the mapper that starts from it."""
-    from pointspider.mappers.files import read_predictor
+    from pointspider.mappers.tensors import read_predictor
 
     key = "mapper", "init"
     if not Path(path).is_file():
