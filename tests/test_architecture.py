@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -19,6 +20,19 @@ def test_no_module_imports_relatively():
     for path in (ROOT / "src").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level], path
+
+
+def test_no_imports_are_circular():
+    """Also of imports in functions. The error names the modules of a circle."""
+    source, graph = ROOT / "src", {}
+    for path in (source / "pointspider").rglob("*.py"):
+        imported = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                imported |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        name = ".".join(path.relative_to(source).with_suffix("").parts).removesuffix(".__init__")
+        graph[name] = imported - {name, "pointspider"}
+    TopologicalSorter(graph).prepare()
 
 
 def test_importing_the_package_is_instant():
