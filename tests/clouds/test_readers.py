@@ -304,6 +304,7 @@ def test_files_with_several_clouds(tmp_path):
         ("a.txt", "004_box\n005_can\n", "'004_box' is not a row of numbers"),
         ("a.txt", "1 2 3\n4 5\n", "rows differ in length"),
         ("a.txt", "# nothing\n", "has no points"),
+        ("a.txt", 3 * f"{'1 ' * 13}\n", r"its array is \(3, 13\); points are rows, \(N, 3\): transpose it"),
         ("a.obj", "# nothing\n", "has no points"),
         ("a.ply", ply("0 0 0\n", "element vertex 1", *XYZ, "element vertex 0"), "has two elements 'vertex'"),
         ("a.ply", ply("0 0\n", "element vertex 1", *XYZ[:2]), "has no coordinates x, y, z; it has x, y"),

@@ -10,6 +10,8 @@ from pointspider.core.errors import InputError
 
 COLORS = (("red", "green", "blue"), ("r", "g", "b"), ("diffuse_red", "diffuse_green", "diffuse_blue"))
 NORMALS = (("nx", "ny", "nz"), ("normal_x", "normal_y", "normal_z"))
+#: A cloud has fewer columns or more points: 3 to 12 rows of more columns are the transposed array of PyTorch.
+COLUMNS = 12
 LABELS = ("label", "labels", "class", "classification", "scalar_label", "scalar_classification", "semantic")
 
 
@@ -42,7 +44,12 @@ def cloud_from_columns(table: Num[np.ndarray, "N C"]) -> Cloud:
     Three columns after x, y, z are normals if all have length 1, colours if all are from 0 to 1 or whole
     numbers from 0 to 255. So are the three after those, and the three after an intensity (x, y, z, i, r, g,
     b). Other columns are ignored.
+
+    Raises:
+        InputError: points are columns.
     """
+    if 3 <= len(table) <= COLUMNS < table.shape[1]:
+        raise InputError(f"its array is {table.shape}; points are rows, (N, 3): transpose it.")
     points = table[:, :3] if table.dtype.kind == "f" else table[:, :3].astype(np.float64)
     found: dict[str, Float[np.ndarray, "N 3"]] = {}
     for first in (3, 4, 6):

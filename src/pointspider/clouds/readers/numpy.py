@@ -20,8 +20,6 @@ from pointspider.clouds.readers.fields import cloud_from_columns, cloud_from_fie
 from pointspider.clouds.readers.registry import FORMATS, Format
 from pointspider.core.errors import InputError
 
-#: Three rows of more columns than this are a transposed array.
-COLUMNS = 12
 POINTS = ("points", "xyz", "pcd", "pc", "data", "pos", "arr_0")
 
 
@@ -73,8 +71,6 @@ def cloud_from_array(array: Any) -> Cloud:
         return cloud_from_fields({name: array[name] for name in array.dtype.names})
     if array.ndim != 2 or array.shape[1] < 3:
         raise InputError(f"an array must be (N, 3 or more) or (n, N, 3 or more), not {array.shape}.")
-    if array.shape[0] == 3 and array.shape[1] > COLUMNS:
-        raise InputError(f"its array is {array.shape}; points are rows, (N, 3): transpose it.")
     if array.dtype.kind not in "fiu":
         raise InputError(f"points must be numbers, not {array.dtype}.")
     return cloud_from_columns(array)
