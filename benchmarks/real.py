@@ -31,7 +31,7 @@ import torch
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from pointspider.core.files import atomic, read_json, read_png, write_csv, write_json
+from pointspider.core.files import atomic, read_json, read_png, write_csv, write_json, write_png
 from pointspider.core.seeding import generator
 from pointspider.encoders.points.inference import class_logits, embed_clouds
 from pointspider.encoders.points.registry import load_point_encoder
@@ -61,9 +61,11 @@ def render(clouds: np.ndarray, folder: Path) -> None:
     variant = choose("auto")
     activate(variant, torch.get_num_threads())
     renderer = Renderer(RenderSettings(resolution=RESOLUTION, quality="clip", seed=RENDER_SEED))
-    paths = [(f"{row}", points, folder / f"{row:04d}.png") for row, points in enumerate(clouds)]
-    missing = [each for each in paths if not each[2].exists()]
-    write_renders(renderer, missing, len(missing))
+    names = {f"{row:04d}": points for row, points in enumerate(clouds)}
+    missing = [(name, points) for name, points in names.items() if not (folder / f"{name}.png").exists()]
+    write_renders(
+        renderer, missing, len(missing), lambda name, image: write_png(folder / f"{name}.png", image)
+    )
 
 
 def embed(clouds: np.ndarray, pointnet: Path, tower: Path, folder: Path) -> None:

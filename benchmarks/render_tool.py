@@ -50,13 +50,15 @@ write_png(sys.argv[2], render_reference(np.load(sys.argv[1]), int(sys.argv[3]), 
 WORKFLOW = """
 import sys, numpy as np
 from pathlib import Path
+from pointspider.core.files import write_png
 from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer, RenderSettings, write_renders
 files, part, of = sorted(Path(sys.argv[1]).glob("*.npy")), int(sys.argv[2]), int(sys.argv[3])
 files = files[part::of]
 activate(choose(), 1)
-clouds = ((file.stem, np.load(file), Path(sys.argv[4]) / f"{file.stem}.png") for file in files)
-write_renders(Renderer(RenderSettings(224)), clouds, len(files))
+clouds = ((file.stem, np.load(file)) for file in files)
+write = lambda name, image: write_png(Path(sys.argv[4]) / f"{name}.png", image)
+write_renders(Renderer(RenderSettings(224)), clouds, len(files), write)
 """
 PYVISTA = """
 import sys, numpy as np, pyvista

@@ -177,8 +177,9 @@ def test_a_killed_process_leaves_the_name_of_its_cloud(tmp_path):
 import logging, os, signal, sys
 from pathlib import Path
 import numpy as np
-from pointspider.study.job import job
+from pointspider.core.files import write_png
 from pointspider.render.renderer import write_renders
+from pointspider.study.job import job
 
 class Killed:
     def render(self, points):
@@ -186,9 +187,9 @@ class Killed:
             os.kill(os.getpid(), signal.SIGKILL)
         return np.zeros((1, 4, 4, 3), np.uint8)
 
-clouds = [(f"cup/original/{n}", np.zeros((n, 3)), Path(sys.argv[1]) / f"{n}.png") for n in (2, 3, 4)]
+clouds = [(f"cup/original/{n}", np.zeros((n, 3))) for n in (2, 3, 4)]
 with job(Path(sys.argv[1]) / "log"):
-    write_renders(Killed(), clouds, 3)
+    write_renders(Killed(), clouds, 3, lambda name, image: write_png(f"{sys.argv[1]}/{name[-1]}.png", image))
 """
     child = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True)
     assert child.returncode == -signal.SIGKILL

@@ -88,3 +88,28 @@ def test_the_benchmarks_pointnet_is_selected_by_one_line(project):
     plan = project.planned("--config", "preset=paper")
     assert plan["fetch_file"] == 1
     assert "train_points" not in plan
+
+
+@pytest.mark.slow
+def test_both_layouts_of_renders_give_the_same_results(project):
+    """With every object aligned at every corruption level."""
+    read = "embeddings/**/*.h5", "sheets/renders.png", "encoders/*/*.safetensors"
+    contents = {}
+    for layout in ("shards", "png"):
+        project.change({"alignment.clouds": "all", "render.layout": layout})
+        project.snakemake(*(["--", "embed", f"{RESULTS}/sheets/renders.png"] if contents else []))
+        results = project.directory / RESULTS
+        pictures = sorted(path.name for path in results.glob("renders/cone/**/*.*"))
+        contents[layout] = {
+            path.relative_to(results): path.read_bytes() for pattern in read for path in results.glob(pattern)
+        }
+        if layout == "shards":
+            assert pictures == ["00000.h5", "index.h5", "render.json"]
+            assert (results / "explorer.html").exists()
+            levels = read_csv(results / "manifests/alignment.csv")[["corruption", "severity"]]
+            assert len(levels) == 5 * 12
+            assert len(levels.drop_duplicates()) == 5
+        else:
+            assert len(pictures) == 6 * 5 + 1
+    assert len(contents["png"]) == 2 * 3 + 3 + 2 + 2 + 1 + 3
+    assert contents["shards"] == contents["png"]

@@ -1,7 +1,9 @@
 # Renders of the clouds.
 #
 # INPUTS    clouds/<class>.h5; params: render
-# OUTPUTS   renders/<class>/             <corruption>_<severity>/<object>.png, every cloud of the class;
+# OUTPUTS   renders/<class>/             every cloud of the class, in the layout `render.layout`:
+#                                        png: <corruption>_<severity>/<object>.png
+#                                        shards: index.h5, 00000.h5, 00001.h5, …
 #                                        render.json: the Mitsuba variant and the processor
 # STEPS     render_class (one job, one warm process per class)
 

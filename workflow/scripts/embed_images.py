@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from pointspider.encoders.images.clip import load_clip
@@ -10,7 +11,7 @@ from pointspider.encoders.images.prompts import embed_prompts, prompt_styles
 from pointspider.study.cloud_files import manifest_ids, read_clouds
 from pointspider.study.embeddings import by_level, write_embeddings, write_projection, write_prompts
 from pointspider.study.job import job
-from pointspider.study.renders import read_renders
+from pointspider.study.renders import SHARD, read_renders
 
 params, name = snakemake.params, snakemake.wildcards.clip
 renders = Path(snakemake.input.renders[0]).parent
@@ -29,7 +30,11 @@ with job(snakemake.log[0]):
     pairs = list(zip(snakemake.input.clouds, snakemake.output.images, strict=True))
     for source, target in tqdm(pairs, desc=f"embed renders with {name}", unit="class", disable=None):
         variants = {variant: ids for variant, (ids, _) in read_clouds(source, used).items()}
-        # All at once: most variants have too few clouds of a class to fill a batch
-        images = read_renders(renders, [identity for ids in variants.values() for identity in ids])
-        layers = encoder.encode_images(images)
+        # Not level by level: most have too few clouds of a class to fill a batch
+        ids = [identity for ids in variants.values() for identity in ids]
+        parts = [
+            encoder.encode_images(read_renders(renders, ids[i : i + SHARD]))
+            for i in range(0, len(ids), SHARD)
+        ]
+        layers = {layer: np.concatenate([part[layer] for part in parts]) for layer in parts[0]}
         write_embeddings(target, by_level(variants, layers), name, params.preset)

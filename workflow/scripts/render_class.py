@@ -11,9 +11,9 @@ from pointspider.study.render_class import render_class
 
 with job(snakemake.log[0]):
     settings = dict(snakemake.params.render)
-    variant = choose(settings.pop("variant"))
+    variant, layout = choose(settings.pop("variant")), settings.pop("layout")
     activate(variant, snakemake.threads)
     renderer = Renderer(RenderSettings(**settings, seed=snakemake.params.seed))
-    render_class(renderer, read_clouds(snakemake.input.clouds), snakemake.output[0])
+    render_class(renderer, read_clouds(snakemake.input.clouds), snakemake.output[0], layout)
     used = {"variant": variant.name, "device": variant.device}
     write_json(Path(snakemake.output[0]) / "render.json", used)

@@ -234,16 +234,24 @@ def read_json(path: str | Path) -> Any:
 # ---------------------------------------------------------------------------------------------- images
 
 
-def write_png(path: str | Path, image: UInt8[np.ndarray, "H W C"]) -> None:
-    """Write an sRGB image with 3 channels, or 4 with straight alpha, as PNG.
+def encode_png(image: UInt8[np.ndarray, "H W C"]) -> bytes:
+    """Return an sRGB image with 3 channels, or 4 with straight alpha, as a PNG.
 
     Raises:
         TypeError: the image has another type or shape.
     """
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (3, 4):
         raise TypeError(f"a PNG needs uint8 of shape (H, W, 3 or 4), not {image.dtype} {image.shape}")
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def write_png(path: str | Path, image: UInt8[np.ndarray, "H W C"]) -> None:
+    """Write an image as `encode_png` encodes it."""
+    content = encode_png(image)
     with atomic(path) as temporary:
-        Image.fromarray(image).save(temporary, format="PNG")
+        temporary.write_bytes(content)
 
 
 def read_png(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
@@ -253,12 +261,23 @@ def read_png(path: str | Path) -> UInt8[np.ndarray, "H W 3"]:
         InputError: the file is missing, truncated, damaged or not a PNG.
     """
     try:
-        content = Path(path).read_bytes()
-        _check_chunks(content)
+        return decode_png(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a complete image ({error}).") from error
+
+
+def decode_png(content: bytes) -> UInt8[np.ndarray, "H W 3"]:
+    """Return the image of a PNG as sRGB; alpha is ignored.
+
+    Raises:
+        ValueError: the content is truncated, damaged or not a PNG.
+    """
+    _check_chunks(content)
+    try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
-        raise InputError(f"{path}: not a complete image ({error}).") from error
+    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
+        raise ValueError(str(error)) from error
 
 
 def _check_chunks(content: bytes) -> None:

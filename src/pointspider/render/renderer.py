@@ -12,9 +12,8 @@ compiled. A picture takes four steps:
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -23,7 +22,6 @@ from PIL import Image
 from tqdm import tqdm
 
 from pointspider.core.errors import InputError
-from pointspider.core.files import write_png
 from pointspider.render.denoiser import denoise
 from pointspider.render.layers import WHITE, bare_floor, compose, finish, pixel_filter, sees_floor
 from pointspider.render.mask import HIDDEN, HIDDEN_IN_LAYERS, Mask
@@ -303,30 +301,34 @@ class RendersClouds(Protocol):
 
 
 def write_renders(
-    renderer: RendersClouds, clouds: Iterable[tuple[str, np.ndarray, Path]], count: int
+    renderer: RendersClouds,
+    clouds: Iterable[tuple[str, np.ndarray]],
+    count: int,
+    write: Callable[[str, UInt8[np.ndarray, "H W C"]], None],
 ) -> None:
-    """Render clouds to PNGs, with a progress bar; a file under its final name is whole.
+    """Render clouds and write them one by one, with a progress bar.
 
     Each cloud is named in the log and on the bar before it is rendered: if the operating system kills the
     process, for its memory say, the last one named is the one it was on.
 
     Args:
         renderer: renders them.
-        clouds: name, points (N, 3) and file of each.
+        clouds: name and points (N, 3) of each.
         count: how many there are.
+        write: writes the picture of a name.
 
     Raises:
         InputError: a cloud cannot be drawn; names it.
     """
     with tqdm(clouds, total=count, desc="render", unit="cloud", disable=None) as bar:
-        for name, points, path in bar:
+        for name, points in bar:
             bar.set_postfix_str(name)
             logger.info("rendering %s", name)
             try:
                 image = renderer.render(points[None])[0]
             except InputError as error:
                 raise InputError(f"cloud {name}: {error}") from error
-            write_png(path, image)
+            write(name, image)
 
 
 def _grown(mask: Bool[np.ndarray, "G G"]) -> Bool[np.ndarray, "G G"]:

@@ -217,6 +217,8 @@ class Render(Section):
 
     variant: Literal["auto", "cuda_ad_rgb", "llvm_ad_rgb", "scalar_rgb"]
     """Mitsuba variant; `auto`: the first of cuda, llvm and scalar that works"""
+    layout: Literal["png", "shards"]
+    """files of renders; `png`: one per render, `shards`: HDF5, 1024 encoded PNGs of a class in each"""
     resolution: Resolution
     """pixels, width = height"""
     quality: Literal["clip", "reference"]
