@@ -1,9 +1,13 @@
 """Benchmark corruptions and embeddings of renders against plain loops: benchmarks/out/data.csv.
 
-`make bench-data`. Columns: case, baseline_seconds, ours_seconds, ratio; some
-cases have no baseline. Corruptions are measured in CPU seconds, which other processes change least.
+`make bench-data`. Columns: case, baseline_seconds, ours_seconds, ratio; some cases have no baseline.
+Corruptions are measured in CPU seconds, which other processes change least. With `--clouds` only these are
+measured, on clouds of a file, once:
+
+    python benchmarks/data.py --clouds modelnet40_c/data_original.npy
 """
 
+import argparse
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -36,25 +40,34 @@ PAPER = (
 
 
 def main() -> None:
-    import embedding  # not above: the processes of the classes import this file and would load torch
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--clouds", type=Path, help="array (n, points, 3)")
+    options = parser.parse_args()
+    if options.clouds:
+        pools = list(np.load(options.clouds)[:, :1024].astype(np.float64))
+        cases = corruption_cases(pools, [f"clouds/{number}" for number in range(len(pools))], repeats=0)
+        name = "data_clouds.csv"
+    else:
+        import embedding  # not above: the processes of the classes import this file and would load torch
 
-    cases = [*corruption_cases(), *scale_cases(), embedding.measure()]
-    table = pd.DataFrame(cases, columns=["case", "baseline_seconds", "ours_seconds", "ratio"])
-    write_csv(Path(__file__).parent / "out/data.csv", table.round(3))
-    print(table.round(3).to_string(index=False))
+        source = ProceduralSource(ProceduralSettings(classes=("chair",), evaluation_objects=100), SEED)
+        names = source.objects()["test"]["chair"]
+        pools = [source.load("chair", name).points[:1024] for name in names]
+        cases = corruption_cases(pools, [f"chair/{name}" for name in names], REPEATS)
+        cases += [*scale_cases(), embedding.measure()]
+        name = "data.csv"
+    table = pd.DataFrame(cases, columns=["case", "baseline_seconds", "ours_seconds", "ratio"]).round(3)
+    write_csv(Path(__file__).parent / "out" / name, table)
+    print(table.to_string(index=False))
 
 
 @threadpool_limits.wrap(limits=1)
-def corruption_cases() -> list[dict]:
-    """Apply the 21 corruptions without meshes to 100 clouds of 1024 points at five severities, one thread."""
-    source = ProceduralSource(ProceduralSettings(classes=("chair",), evaluation_objects=100), SEED)
-    names = source.objects()["test"]["chair"]
-    pools = [source.load("chair", name).points[:1024] for name in names]
-    keys = [f"chair/{name}" for name in names]
+def corruption_cases(pools: list[np.ndarray], keys: list[str], repeats: int) -> list[dict]:
+    """Apply the 21 corruptions without meshes to clouds at five severities, one thread."""
 
     def run(make: Callable, corruption: str) -> float:
         timed = levels([corruption], SEVERITIES)
-        return fastest(lambda: [make(level, pools, keys) for level in timed])
+        return fastest(lambda: [make(level, pools, keys) for level in timed], repeats)
 
     def ours(level: CorruptionLevel, pools: list, keys: list) -> np.ndarray:
         return corrupt_clouds(level, pools, [None] * len(pools), keys, SEED)
@@ -64,9 +77,10 @@ def corruption_cases() -> list[dict]:
 
     seconds = {name: (run(loop, name), run(ours, name)) for name in corruption_loop.LOOP}
     total = np.sum(list(seconds.values()), axis=0)
+    count = len(SEVERITIES) * len(pools)
     return [
-        *(case(f"{name}, 500 clouds", *pair) for name, pair in seconds.items()),
-        case("21 corruptions without meshes, 10500 clouds", *total),
+        *(case(f"{name}, {count} clouds", *pair) for name, pair in seconds.items()),
+        case(f"{len(seconds)} corruptions without meshes, {len(seconds) * count} clouds", *total),
     ]
 
 
@@ -117,15 +131,14 @@ def peak_memory() -> float:
     return int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 2**20
 
 
-def fastest(run: Callable[[], object]) -> float:
-    """Return CPU seconds of the fastest of REPEATS runs, after a warm-up run."""
-    run()
+def fastest(run: Callable[[], object], repeats: int) -> float:
+    """Return CPU seconds of the fastest of some runs after a warm-up run; with 0 repeats, of the only run."""
     seconds = []
-    for _ in range(REPEATS):
+    for _ in range(1 + repeats):
         start = time.process_time()
         run()
         seconds.append(time.process_time() - start)
-    return min(seconds)
+    return min(seconds[1:] or seconds)
 
 
 def case(name: str, baseline: float | None, ours: float) -> dict:

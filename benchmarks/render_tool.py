@@ -30,6 +30,7 @@ CLOUD = MANY / "0.npy"
 SIDE = 800
 
 TOOL = "from pointspider.cli.main import main; main()"
+TOOL_ON_ONE_CPU = f"import os; os.sched_setaffinity(0, {{0}}); {TOOL}"
 WARM = """
 import sys, time, numpy as np, pointspider
 points = np.load(sys.argv[1]); size, quality = int(sys.argv[2]), sys.argv[3]
@@ -130,8 +131,10 @@ def single() -> list[dict[str, object]]:
 
 
 def batch() -> list[dict[str, object]]:
-    """Many clouds: by one process, by one per CPU, and as the workflow does, by a job per CPU."""
-    one = tool("batch, one process", MANY, OUT / "one", "--quality", "clip", "--jobs", 1)
+    """Many clouds: by one process on one CPU and on all, by a process per CPU, and by the workflow's jobs."""
+    arguments = ("render", MANY, OUT / "one", "--quality", "clip", "--force", "--jobs", 1)
+    single = measure("batch, one process on one CPU", TOOL_ON_ONE_CPU, *arguments)
+    threads = measure("batch, one process, its threads on all CPUs", TOOL, *arguments)
     every = tool("batch, a process per CPU", MANY, OUT / "all", "--quality", "clip")
     cpus = available_cpus()
     start = time.perf_counter()
@@ -144,9 +147,10 @@ def batch() -> list[dict[str, object]]:
     for job in jobs:
         job.wait()
     wall = time.perf_counter() - start
-    print(f"a process per CPU is {one['wall_s'] / every['wall_s']:.2f} x as fast as one process, and "
+    print(f"a process per CPU is {single['wall_s'] / every['wall_s']:.2f} x as fast as one CPU, "
+          f"{threads['wall_s'] / every['wall_s']:.2f} x as fast as threads, and "
           f"{wall / every['wall_s']:.2f} x as fast as the workflow's jobs")  # fmt: skip
-    return [one, every, {"way": "batch, the workflow's jobs", "wall_s": wall}]
+    return [single, threads, every, {"way": "batch, the workflow's jobs", "wall_s": wall}]
 
 
 def others() -> list[dict[str, object]]:

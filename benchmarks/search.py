@@ -16,12 +16,13 @@ import argparse
 import csv
 import json
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ COMMANDS = 3
 COMMAND = [sys.executable, "-c", "from pointspider.cli.main import main; main()"]
 
 
-def write_models(directory: Path, points: int, predictor: bool) -> Models:
+def write_models(directory: Path, points: int, predictor: bool, precision: str = "fp32") -> Models:
     """Write a PointNet, and with `predictor` an affine predictor, and describe them."""
     from pointspider.encoders.points.registry import create_point_encoder, save_point_encoder
     from pointspider.mappers.affine import Affine
@@ -62,6 +63,7 @@ def write_models(directory: Path, points: int, predictor: bool) -> Models:
         directory / "pointnet.safetensors",
         points=points,
         predictor=directory / "affine.safetensors" if predictor else None,
+        precision=precision,
         device="cpu",
     )
 
@@ -103,8 +105,8 @@ def write_clouds(directory: Path, clouds: int, points: int) -> None:
 
 def measure(case: str, directory: Path) -> dict[str, Any]:
     """Measure one case in this process."""
-    if case == "index":
-        return measure_indexing(directory)
+    if case in ("fp32", "bf16"):
+        return measure_indexing(directory, case)
     start, cpu = time.perf_counter(), time.process_time()
     index = Index.open(directory)
     opened, used = time.perf_counter() - start, time.process_time() - cpu
@@ -143,10 +145,10 @@ def make_queries(store: Store) -> np.ndarray:
     return unit_rows(store.vectors(rows) + 0.005 * noise.astype(np.float32), "queries")
 
 
-def measure_indexing(directory: Path) -> dict[str, Any]:
+def measure_indexing(directory: Path, precision: str) -> dict[str, Any]:
     """Index the clouds of a directory, without calibration."""
     points = len(np.load(next((directory / "clouds").rglob("*.npy"))))
-    models = write_models(directory, points, predictor=True)
+    models = write_models(directory, points, predictor=True, precision=precision)
     index = Index.create(directory / "index", models)
     anonymous, stop = [0.0], threading.Event()
 
@@ -164,7 +166,7 @@ def measure_indexing(directory: Path) -> dict[str, Any]:
     return {
         "rows": len(index),
         "width": index.store.width,
-        "kind": f"{points} points",
+        "kind": f"{points} points, {precision}",
         "wall_ms": 1e3 * wall,
         "cpu_ms": 1e3 * used,
         "per_second": len(index) / wall,
@@ -212,7 +214,7 @@ def in_child(case: str, directory: Path) -> None:
     """Measure a case in a new process."""
     command = [sys.executable, __file__, "--case", case, "--directory", str(directory)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    record({"case": case, **json.loads(output)})
+    record({"case": "index" if case in ("fp32", "bf16") else case, **json.loads(output)})
 
 
 def bench_rows(directory: Path, rows: int, kinds: list[str], duplicates: bool) -> None:
@@ -250,11 +252,13 @@ def bench_command(directory: Path, rows: int, kind: str) -> None:
     record({"case": "command", "rows": rows, "kind": kind, **medians})
 
 
-def bench_indexing(clouds: int, points: int) -> None:
+def bench_indexing(clouds: int, points: int, precisions: Sequence[str] = ("fp32",)) -> None:
     """Clouds per second and memory of indexing."""
     with tempfile.TemporaryDirectory() as temporary:
         write_clouds(Path(temporary) / "clouds", clouds, points)
-        in_child("index", Path(temporary))
+        for precision in precisions:
+            shutil.rmtree(Path(temporary) / "index", ignore_errors=True)
+            in_child(precision, Path(temporary))
 
 
 def main() -> None:
@@ -270,7 +274,7 @@ def main() -> None:
         print(json.dumps(measure(options.case, options.directory), default=float))
         return
     if "indexing" in options.parts:
-        bench_indexing(1000 if options.quick else 4000, 1024)
+        bench_indexing(1000 if options.quick else 4000, 1024, ("fp32", "bf16"))
         for clouds in (1000, 20_000 if options.quick else 100_000):
             bench_indexing(clouds, 64)
     if "rows" in options.parts:

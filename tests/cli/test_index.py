@@ -78,6 +78,7 @@ VANILLA = ["--encoder", "pointnet_vanilla", "--checkpoint", "{encoder}"]
         ([*VANILLA, "--prompt", "a chair"], "prompt: 'a chair' lacks {class}"),
         ([*VANILLA, "--layer", "pooled"], "layer: 'pooled' needs the CLIP"),
         (["nowhere", *VANILLA], "nowhere: does not exist"),
+        (["--from-run", "embedded", *VANILLA], "--encoder: --from-run chooses the models; leave one"),
     ],
 )
 def test_bad_arguments_of_index(tmp_path, small_models, arguments, message, monkeypatch):
@@ -102,6 +103,25 @@ def test_an_index_of_another_predictor_is_refused(index_path, small_models, chai
         main(["index", *map(str, arguments)])
 
 
+def test_the_precision_belongs_to_an_index(tmp_path, capsys, small_models, chairs_and_tables):
+    arguments = [chairs_and_tables, "-o", tmp_path / "i", "--encoder", "pointnet_vanilla", "--points", 60]
+    arguments += ["--checkpoint", small_models.encoder, "--no-calibration", "--precision"]
+    run(capsys, "index", *arguments, "bf16")
+    stored = Index.open(tmp_path / "i")
+    rows = stored.store.vectors(np.arange(25))
+    found = stored.embed([chairs_and_tables / "chair/03.npy"])
+    (row,) = [row for row in range(25) if stored.store.item(row)["id"] == "clouds/chair/03.npy"]
+    np.testing.assert_allclose(found[0], rows[row], atol=1e-2)
+    models = Models.of("pointnet_vanilla", small_models.encoder, points=60)
+    exact = Index.build(tmp_path / "exact", [chairs_and_tables], models, calibrate=False)
+    cosines = (exact.store.vectors(np.arange(25)) * rows).sum(axis=1)
+    assert 0.999 < cosines.min() < cosines.max() < 1
+    with pytest.raises(
+        SystemExit, match=r"60 points, bf16, not pointnet_vanilla \(\w{12}\), 60 points, fp32"
+    ):
+        main(["index", *map(str, arguments), "fp32"])
+
+
 # ---------------------------------------------------------------------------------------------- search
 
 
@@ -111,9 +131,12 @@ def test_search_prints_similarities_and_ids(capsys, index_path, chair):
     assert len(lines) == 3
 
 
-def test_a_cloud_of_the_index_is_found_by_its_id(tmp_path, capsys, index_path, chair):
+def test_a_cloud_of_the_index_is_found_by_its_id(capsys, index_path, chair, chairs_and_tables):
     by_file = run(capsys, "search", chair, "-i", index_path).out
     assert run(capsys, "search", "clouds/chair/03.npy", "-i", index_path).out == by_file
+    minus = ("-i", index_path, "--minus")
+    by_file = run(capsys, "search", chair, *minus, chairs_and_tables / "table/01.npy").out
+    assert run(capsys, "search", chair, *minus, "clouds/table/01.npy").out == by_file
     with pytest.raises(SystemExit, match=r"clouds/chair/99\.npy: cannot be read"):
         main(["search", "clouds/chair/99.npy", "-i", str(index_path)])
 

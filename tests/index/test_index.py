@@ -150,7 +150,7 @@ def test_ids_must_be_unique(index, tmp_path, write_clouds):
 def test_other_models_are_refused_and_both_are_named(index, tmp_path, make_models, part):
     other = make_models("b" * 64) if part == "encoder" else make_models(clip="vit", layer="pooled")
     named = {
-        "encoder": r"encoder is moments \(a{12}\), 64 points, not moments \(b{12}\)",
+        "encoder": r"encoder is moments \(a{12}\), 64 points, fp32, not moments \(b{12}\)",
         "space": r"space is embeddings of moments \(a{12}\), not pooled layer of vit \(c{12}\)",
     }
     with pytest.raises(InputError, match=named[part]):

@@ -89,6 +89,7 @@ class Description:
         backend: library that loads the CLIP.
         layer: of the CLIP, one of `LAYERS`.
         prompt: that words and labels are put into, see `pointspider.index.words.put_into_prompt`.
+        precision: of the encoder, fp32 or bf16.
     """
 
     encoder: ModelFile
@@ -98,6 +99,7 @@ class Description:
     backend: str = "open_clip"
     layer: str | None = None
     prompt: str = "a {class}"
+    precision: str = "fp32"
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Description":
@@ -116,6 +118,10 @@ class Description:
         """The space of the rows, in words."""
         return f"{self.layer} layer of {self.clip}" if self.clip else f"embeddings of {self.encoder}"
 
+    @property
+    def _embedding(self) -> str:
+        return f"{self.encoder}, {self.points} points, {self.precision}"
+
     def require_equal(self, other: "Description", what: str) -> None:
         """Refuse models that differ in encoder, predictor or space. Paths may differ.
 
@@ -123,15 +129,14 @@ class Description:
             InputError: they differ; the message has both.
         """
         for part, mine, theirs in (
-            ("encoder", f"{self.encoder}, {self.points} points", f"{other.encoder}, {other.points} points"),
+            ("encoder", self._embedding, other._embedding),
             ("predictor", str(self.predictor), str(other.predictor)),
             ("space", self.space, other.space),
         ):
             if mine != theirs:
                 raise InputError(
                     f"{what}: its {part} is {mine}, not {theirs}. Use the same models, or build a new index "
-                    "in "
-                    "another directory."
+                    "in another directory."
                 )
 
 
@@ -159,6 +164,7 @@ class Models:
         backend: str = "open_clip",
         layer: str | None = None,
         prompt: str = "a {class}",
+        precision: str = "fp32",
         device: str = "auto",
     ) -> "Models":
         """Describe models by their files.
@@ -172,6 +178,7 @@ class Models:
             backend: open_clip or transformers.
             layer: pooled or projected; needed with `clip`.
             prompt: that words and labels are put into, see `pointspider.index.words.put_into_prompt`.
+            precision: of the encoder: fp32, or bf16, which is faster where the hardware multiplies in it.
             device: auto, cpu or cuda.
 
         Raises:
@@ -191,6 +198,7 @@ class Models:
             backend=backend,
             layer=layer,
             prompt=prompt,
+            precision=precision,
         )
         models = cls(description, device)
         if not points:
@@ -238,10 +246,8 @@ class Models:
         if file is None:
             raise InputError(
                 f"this index holds {self.description.space}, which pictures and words cannot be compared "
-                "with. "
-                "Build an index with a predictor into a CLIP's pooled or projected layer (--predictor, "
-                "--clip, "
-                "--layer), or with an encoder that lives in the space of a CLIP (OpenShape)."
+                "with. Build an index with a predictor into a CLIP's pooled or projected layer (--predictor, "
+                "--clip, --layer), or with an encoder that lives in the space of a CLIP (OpenShape)."
             )
         return load_clip(file.name, self.description.backend, file.check("--clip"), self.device)
 
@@ -267,7 +273,8 @@ class Models:
         """
         from pointspider.encoders.points.inference import embed_clouds
 
-        return self.predict(embed_clouds(self.encoder, clouds.astype(np.float32)))
+        values = clouds.astype(np.float32)
+        return self.predict(embed_clouds(self.encoder, values, precision=self.description.precision))
 
     def predict(self, embeddings: Float[np.ndarray, "n W"]) -> Float32[np.ndarray, "n D"]:
         """Take embeddings of the point encoder to unit rows."""

@@ -80,8 +80,7 @@ class Store:
         if not path.is_file():
             raise InputError(
                 f"{self.directory}: not an index (it has no index.json). Build it with `pointspider index`; "
-                "if "
-                "that was interrupted before its first rows, run it again."
+                "if that was interrupted before its first rows, run it again."
             )
         manifest = read_json(path)
         if not isinstance(manifest, dict) or manifest.pop("sha256", None) != json_digest(manifest):

@@ -15,11 +15,13 @@ from pointspider.core.files import read_png
 from pointspider.study.evaluate.zero_shot import corruption_records
 from pointspider.study.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
 from pointspider.study.plots.corruptions import plot_corruptions
+from pointspider.study.plots.search import plot_duplicates, plot_search, plot_seconds
 from pointspider.study.plots.sheets import cloud_sheet, contact_sheet, project
 from pointspider.study.plots.speed import plot_speed
 from pointspider.study.plots.style import save
 from pointspider.study.plots.zero_shot import plot_zero_shot
 from pointspider.study.tables.pages import alignment_of
+from pointspider.study.tables.search import PATH
 
 L1 = {"BASE": [np.nan, np.nan], "LNORM": [0.25, 0.4], "RNORM": [0.6, np.nan]}
 BEST, SECOND = "CLIP-ViT-H-14-laion2B-s32B-b79K", "CLIP-ViT-L-14-DataComp.XL-s13B-b90K"
@@ -29,9 +31,9 @@ RIGHT = {BEST: [12, 8, 4, 150], SECOND: [9, 8, 7, 100], "tiny": [1, 1, 1, 3]}
 class Draw:
     """Draws every figure from the tables of the fixtures."""
 
-    def __init__(self, speed_tables, zero_shot_tables, alignment_tables):
+    def __init__(self, speed_tables, zero_shot_tables, alignment_tables, search_tables):
         self.speed_tables, self.zero_shot_tables = speed_tables, zero_shot_tables
-        self.alignment_tables = alignment_tables
+        self.alignment_tables, self.search_tables = alignment_tables, search_tables
 
     def speed(self, preset: str = "embedded", available: bool = True) -> Figure:
         device = "Intel(R) Xeon(R) Platinum 8488C CPU @ 2.40GHz, LLVM 19.1.7"
@@ -73,10 +75,27 @@ class Draw:
         ]
         return plot_loss_curves(pd.concat(runs), alignment_of(self.alignment_tables(l1)), "embedded")
 
+    def search(self) -> Figure:
+        return plot_search(self.search_tables["search"], "embedded")
+
+    def duplicates(self) -> Figure:
+        return plot_duplicates(self.search_tables["duplicates"], "embedded")
+
+    def seconds(self) -> Figure:
+        rows = [
+            ("renders", "render", 0.08),
+            ("renders", "image_embedding", 0.008),
+            ("points", "point_embedding", 0.009),
+            ("mapped", "point_embedding", 0.009),
+            ("mapped", "prediction", 0.001),
+        ]
+        table = pd.DataFrame(rows, columns=["path", "step", "seconds"])
+        return plot_seconds(table.assign(severity=np.nan), "embedded")
+
 
 @pytest.fixture
-def draw(speed_tables, zero_shot_tables, alignment_tables) -> Draw:
-    return Draw(speed_tables, zero_shot_tables, alignment_tables)
+def draw(speed_tables, zero_shot_tables, alignment_tables, search_tables) -> Draw:
+    return Draw(speed_tables, zero_shot_tables, alignment_tables, search_tables)
 
 
 FIGURES = {
@@ -99,6 +118,9 @@ FIGURES = {
         {"BASE": [0.3, 0.31], "LNORM": [0.45], "RNORM": [4.0]}
     ),
     "loss curves": lambda draw: draw.curves(),
+    "search": lambda draw: draw.search(),
+    "duplicates": lambda draw: draw.duplicates(),
+    "seconds of search": lambda draw: draw.seconds(),
 }
 
 
@@ -360,3 +382,42 @@ def test_heat_maps_share_one_scale_of_tenths(draw):
     [(low, high)] = limits
     assert (10 * low) % 1 == pytest.approx(0)
     assert high == 1.0
+
+
+def test_search_has_a_line_per_path_with_the_values_of_the_table(draw):
+    measures = draw.search_tables["search"]
+    panels = draw.search().axes
+    assert [axes.get_title(loc="left") for axes in panels] == [
+        "clouds of the same class",
+        "the clean cloud of the same object",
+    ]
+    for axes, search in zip(panels, ("class", "object"), strict=True):
+        assert len(axes.containers) == len(measures[PATH].drop_duplicates())
+        for bars in axes.containers:
+            path, model = bars.get_label().split(", ")
+            own = measures[(measures["path"] == path) & (measures["model"] == model)]
+            own = own[(own["measure"] == f"{search}_map") & (own["corruption"] == "all")].dropna(
+                subset=["severity"]
+            )
+            expected = own.sort_values("severity")["value"]
+            np.testing.assert_array_equal(bars.lines[0].get_ydata(), expected)
+
+
+def test_duplicates_have_a_curve_per_path_and_a_panel_per_severity(draw):
+    curves = draw.search_tables["duplicates"]
+    panels = draw.duplicates().axes
+    assert [axes.get_title(loc="left") for axes in panels] == ["all severities", "severity 1", "severity 5"]
+    for axes, severity in zip(panels, (0, 1, 5), strict=True):
+        for line in axes.get_lines():
+            path, model = line.get_label().split(", ")
+            own = curves[(curves["path"] == path) & (curves["model"] == model)]
+            expected = own.loc[own["severity"] == severity, ["recall", "precision"]]
+            np.testing.assert_array_equal(line.get_xydata(), expected)
+
+
+def test_seconds_are_stacked_by_step(draw):
+    axes = draw.seconds().axes[0]
+    ends = {text.get_text() for text in axes.texts}
+    assert {"88 ms", "9 ms", "10 ms"} <= ends
+    widths = sorted(bar.get_width() for bar in axes.patches if bar.get_width())
+    np.testing.assert_allclose(widths, [1, 8, 9, 9, 80])

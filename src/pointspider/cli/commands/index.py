@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from pointspider.index.models import Models
     from pointspider.index.results import Report
 
+#: Arguments that describe models, except the predictor, which may be one of a run.
+MODELS = ("encoder", "checkpoint", "points", "clip", "backend", "layer", "prompt", "precision")
 #: Skipped files that are listed on the terminal; DIR/skipped.csv has all.
 LISTED = 10
 
@@ -44,15 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clip", type=Path, help="directory of the CLIP that the predictor or encoder maps to"
     )
-    parser.add_argument(
-        "--backend", default="open_clip", help="of the CLIP: open_clip (default) or transformers"
-    )
+    parser.add_argument("--backend", help="of the CLIP: open_clip (default) or transformers")
     parser.add_argument("--layer", choices=["pooled", "projected"], help="of the CLIP")
     parser.add_argument(
         "--prompt",
-        default="a {class}",
         help="what words are put into, such as 'a 3D model of a {class}' (default: 'a {class}', which leaves "
         "them as they are; with --from-run the prompt of the run)",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=["fp32", "bf16"],
+        help="of the point encoder (default: fp32); bf16 is faster where the hardware multiplies in it",
     )
     parser.add_argument("--device", default="auto", help="auto (default), cpu or cuda")
     parser.add_argument("--prune", action="store_true", help="remove clouds whose files no longer exist")
@@ -102,26 +106,19 @@ def _models(options: argparse.Namespace) -> "Models | None":
     """Models that the arguments describe; None if there are no such arguments."""
     from pointspider.index.models import Models
 
+    given = {name: getattr(options, name) for name in MODELS if getattr(options, name) is not None}
     if options.from_run:
         from pointspider.cli.run_index import load_params, models_of_run
 
+        if given:
+            raise InputError(f"--{next(iter(given))}: --from-run chooses the models; leave one of them out.")
         params = load_params(options, options.from_run)
         return models_of_run(options.project, params, options.predictor, options.device)
     if options.encoder is None:
         return None
     if options.checkpoint is None:
         raise InputError("--encoder needs the weights: give --checkpoint.")
-    return Models.of(
-        options.encoder,
-        options.checkpoint,
-        points=options.points,
-        predictor=options.predictor,
-        clip=options.clip,
-        backend=options.backend,
-        layer=options.layer,
-        prompt=options.prompt,
-        device=options.device,
-    )
+    return Models.of(**given, predictor=options.predictor, device=options.device)
 
 
 def _print_report(directory: Path, report: "Report") -> None:

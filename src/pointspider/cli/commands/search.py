@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--text", action="append", default=[], help="words, such as 'a round table'")
     parser.add_argument(
-        "--minus", action="append", default=[], help="file or words that the clouds should not resemble"
+        "--minus", action="append", default=[], help="file, id or words that the clouds should not resemble"
     )
     parser.add_argument(
         "--verbatim", action="store_true", help="do not put words into the prompt of the index"
@@ -68,10 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Print similarity and id of each cloud, the most similar first."""
     from pointspider.index.results import Text
+    from pointspider.index.searching import find_id
 
     queries: list[Query] = [*options.queries, *map(Text, options.text)]
     index = open_index(options)
-    minus: list[Query] = [name if Path(name).is_file() else Text(name) for name in options.minus]
+    minus: list[Query] = [
+        name if Path(name).is_file() or find_id(index.store, name) is not None else Text(name)
+        for name in options.minus
+    ]
     results = index.search(
         queries,
         minus=minus,
