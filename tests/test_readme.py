@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import trimesh
+import yaml
 from PIL import Image
 
 from pointspider.encoders.points.registry import create_point_encoder, save_point_encoder
+from pointspider.encoders.points.settings import PointSettings
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -149,6 +151,18 @@ def test_links_exist(page):
         assert (ROOT / page).parent.joinpath(target).exists(), target
 
 
+def test_the_published_recipes_of_encoders_are_valid():
+    """They are written to be copied to params.yaml."""
+    page = (ROOT / "docs/encoders.md").read_text(encoding="utf-8")
+    recipes = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| `(\{epochs: .*\})` \|$", page, re.MULTILINE)
+    encoders = [name for names, _ in recipes for name in re.findall(r"\w+", names)]
+    assert {"pointnet", "pointnet2_ssg", "dgcnn", "pointmlp_elite", "pointnext_s", "pointbert"} <= set(
+        encoders
+    )
+    for _, recipe in recipes:
+        assert PointSettings(**yaml.safe_load(recipe)).epochs >= 200
+
+
 FINDINGS = " ".join(README.partition("## What the tables show")[2].partition("## In Python")[0].split())
 
 
@@ -198,6 +212,20 @@ def test_the_figures_of_search_are_those_of_table_v():
     assert (
         f"takes {total['mapped']:.0f} ms, a render and its embedding {total['renders']:.0f} ms." in FINDINGS
     )
+
+
+@pytest.mark.slow
+def test_the_commands_that_render_md_shows_draw_its_pictures(tmp_path):
+    """Smaller: the last --resolution and --quality count."""
+    code = (
+        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1])\n"
+        "from draw_render import draw_pictures\n"
+        "draw_pictures(Path(), ('--resolution', '32', '--quality', 'clip'))"
+    )
+    run(tmp_path, code, str(ROOT / "docs"))
+    shown = set(re.findall(r"\]\(render/(.*?)\)", (ROOT / "docs/render.md").read_text(encoding="utf-8")))
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert drawn == shown - {"compare.png"}  # of benchmarks/render_tool.py
 
 
 def test_the_pictures_are_drawn_by_their_script(tmp_path):

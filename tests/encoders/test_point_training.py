@@ -276,6 +276,13 @@ def test_clouds_that_do_not_fit_the_settings_are_refused(change, message):
         train_point_encoder("pointnet", points[:count], labels[:count], settings, 0)
 
 
+def test_fewer_points_than_an_encoder_needs_are_refused():
+    points, labels = shapes(count=2, seed=0)
+    settings = replace(RECIPE, points=19, schedule="cosine")
+    with pytest.raises(InputError, match=r"encoders\.points\.points: 19, but dgcnn needs at least 20"):
+        train_point_encoder("dgcnn", points, labels, settings, 0)
+
+
 def test_a_batch_of_one_cloud_is_refused():
     with pytest.raises(ValueError, match="greater than or equal to 2"):
         PointSettings(**{**RECIPE.model_dump(), "batch_size": 1})
