@@ -13,6 +13,9 @@ import pytest
 from PIL import Image
 
 from pointspider.cli.main import main
+from pointspider.encoders.points.architectures.openshape_vitb32 import OpenShapeB32
+from pointspider.encoders.points.architectures.openshape_vitl14 import Sizes
+from pointspider.encoders.points.registry import save_point_encoder
 from pointspider.index import Index, Models, Text
 
 
@@ -72,7 +75,7 @@ VANILLA = ["--encoder", "pointnet_vanilla", "--checkpoint", "{encoder}"]
         (["--encoder", "pointnet", "--checkpoint", "none"], "none: cannot be read"),
         (
             [*VANILLA, "--clip", "{clip}", "--layer", "pooled"],
-            "does not embed into the space of a CLIP; give",
+            "embeds into no CLIP's space; give",
         ),
         ([*VANILLA, "--clip", "{clip}"], "layer: 'None' does not exist"),
         ([*VANILLA, "--prompt", "a chair"], "prompt: 'a chair' lacks {class}"),
@@ -87,6 +90,18 @@ def test_bad_arguments_of_index(tmp_path, small_models, arguments, message, monk
     with pytest.raises(SystemExit) as error:
         main(["index", "-o", "new", *(argument.format(**values) for argument in arguments)])
     assert message in str(error.value)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(("width", "layer"), [(24, "projected"), (16, "pooled")])
+def test_an_encoder_in_the_space_of_another_clip_is_refused(tmp_path, small_models, width, layer):
+    encoder = OpenShapeB32(Sizes(width=16, hidden=24, blocks=1), width=width)
+    save_point_encoder(tmp_path / "shape.safetensors", "openshape_vitb32", encoder)
+    arguments = ["index", "-o", tmp_path / "new", "--encoder", "openshape_vitb32", "--checkpoint"]
+    arguments += [tmp_path / "shape.safetensors", "--clip", small_models.clip, "--layer", layer]
+    message = rf"openshape_vitb32 embeds into the projected layer of openai/clip-vit-base-patch32, {width} "
+    with pytest.raises(SystemExit, match=rf"{message}.* {layer} layer of tiny .*projected layer has 16"):
+        main([*map(str, arguments)])
     assert not (tmp_path / "new").exists()
 
 

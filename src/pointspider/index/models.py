@@ -209,12 +209,20 @@ class Models:
                 f"{predictor}: maps {models.predictor.input_width} numbers, but {encoder} gives "
                 f"{models.encoder.width}; use the predictor that was trained with it."
             )
-        if clip is not None and models.predictor is None and models.encoder.space is None:
-            raise InputError(
-                f"clip: {encoder} does not embed into the space of a CLIP; give the predictor that maps "
-                "there."
-            )
+        if clip is not None and models.predictor is None:
+            models._check_space(encoder, f"{layer} layer of {description.clip}")
         return models
+
+    def _check_space(self, encoder: str, target: str) -> None:
+        """Refuse an encoder that does not embed into the projected layer of the CLIP."""
+        space, width = self.encoder.space, self.encoder.width
+        if space is None:
+            raise InputError(f"clip: {encoder} embeds into no CLIP's space; give a predictor into it.")
+        if self.description.layer != "projected" or self.projection.shape[1] != width:
+            raise InputError(
+                f"clip: {encoder} embeds into the projected layer of {space}, {width} numbers, not into the "
+                f"{target}, whose projected layer has {self.projection.shape[1]}. Give that CLIP and layer."
+            )
 
     @cached_property
     def encoder(self) -> "PointEncoder":

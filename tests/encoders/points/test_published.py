@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from pointspider.core.errors import InputError
 from pointspider.encoders.points.architectures import dgcnn, pointbert, pointmlp, pointnet2_ssg, pointnext_s
-from pointspider.encoders.points.inference import embed_clouds, require_space
+from pointspider.encoders.points.inference import embed_clouds
 from pointspider.encoders.points.registry import load_point_encoder
 
 
@@ -209,14 +209,3 @@ def test_a_forbidden_type_in_a_published_container_is_refused(tmp_path, random_e
     torch.save({"model_state_dict": state, "args": Path("/tmp")}, tmp_path / "model.pth")
     with pytest.raises(InputError, match="types other than tensors and numbers"):
         load_point_encoder("pointnet2_ssg", tmp_path / "model.pth")
-
-
-def test_an_encoder_of_another_space_is_refused(random_encoder):
-    openshape, own = random_encoder("openshape_vitb32"), random_encoder("pointnet2_ssg")
-    require_space("openshape_vitb32", openshape, "openai/clip-vit-base-patch32")
-    with pytest.raises(
-        InputError, match="space of openai/clip-vit-base-patch32, not of openai/clip-vit-large"
-    ):
-        require_space("openshape_vitb32", openshape, "openai/clip-vit-large-patch14")
-    with pytest.raises(InputError, match="pointnet2_ssg embeds into a space of its own, not that of openai"):
-        require_space("pointnet2_ssg", own, "openai/clip-vit-base-patch32")

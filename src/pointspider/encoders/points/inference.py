@@ -55,24 +55,6 @@ def embed_clouds(
     return _apply(encoder.embed, placed, encoder.device, batch_size, dtype)
 
 
-def require_space(name: str, encoder: PointEncoder, clip: str) -> None:
-    """Check that clouds can be compared with the images and texts of a CLIP without a mapper.
-
-    Args:
-        name: of the encoder, for the message.
-        encoder: any.
-        clip: name of the CLIP on the Hugging Face hub.
-
-    Raises:
-        InputError: the encoder embeds into another space.
-    """
-    if encoder.space != clip:
-        space = (
-            f"the space of {encoder.space}, not of" if encoder.space else "a space of its own, not that of"
-        )
-        raise InputError(f"{name} embeds into {space} {clip}. Use a mapper, or the CLIP of the encoder.")
-
-
 def classify(
     encoder: PointClassifier, clouds: Float[np.ndarray, "clouds points channels"], batch_size: int = 32
 ) -> Int64[np.ndarray, " clouds"]:
