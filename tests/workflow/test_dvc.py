@@ -170,7 +170,8 @@ def test_experiments_outside_of_the_workspace_run_their_stages_only(reproduced, 
 def wait_for_queue(project, names, seconds=1800):
     deadline = time.monotonic() + seconds
     while (status := project.run("dvc", "queue", "status").stdout).count("Success") < len(names):
-        assert "Failed" not in status, status
+        logs = [project.run("dvc", "queue", "logs", name, check=False).stdout for name in names]
+        assert "Failed" not in status, "\n".join([status, *logs])
         assert time.monotonic() < deadline
         time.sleep(2)
 

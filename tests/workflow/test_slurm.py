@@ -103,10 +103,11 @@ def queue(state: str = "RUNNING") -> list[str]:
 
 
 def hashes(directory: Path) -> dict[str, str]:
+    """{path: SHA-256}, without measured times; the page to explore shows Table I."""
     return {
         str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and not path.relative_to(directory).parts[0].startswith("speed")
+        if path.is_file() and not path.relative_to(directory).parts[0].startswith(("speed", "explorer"))
     }
 
 
@@ -117,7 +118,7 @@ def test_the_results_are_those_of_a_local_run(cluster, project, finished_project
     wait(lambda: (project.directory / RESULTS / "clouds/cone.h5").exists() or run.poll() is not None)
     restart_slurmctld(cluster, seconds=5)
     assert run.wait() == 0
-    assert time.monotonic() - started < MAX_SECONDS or os.getloadavg()[0] > 4
+    seconds = time.monotonic() - started
     assert hashes(project.directory / RESULTS) == hashes(finished_project.directory / RESULTS)
     (log,) = (project.directory / ".snakemake/log").glob("*.log")
     text = log.read_text()
@@ -126,6 +127,7 @@ def test_the_results_are_those_of_a_local_run(cluster, project, finished_project
     shown = output("scontrol", "show", "job", job)
     for text in ("NumCPUs=4", "TimeLimit=04:00:00", "MinMemoryNode=4000M"):
         assert text in shown
+    assert seconds < MAX_SECONDS or "CI" not in os.environ, seconds  # other machines may have other work
 
 
 def test_the_log_of_a_failed_job_is_printed(cluster, project):
