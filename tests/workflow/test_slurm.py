@@ -151,7 +151,7 @@ def test_a_killed_job_is_tried_again(cluster, project):
     )
     wait(queue)
     (job,) = queue()
-    assert "gres/gpu:1" in output("scontrol", "show", "job", job)
+    assert "TresPerJob=gres:gpu:1" in output("scontrol", "show", "job", job)
     subprocess.run(["scancel", job], check=True)
     assert run.wait() == 0
     assert (project.directory / RESULTS / "manifests/test.csv").exists()
