@@ -4,7 +4,7 @@ from scipy.stats import qmc
 
 from pointspider.render.mask import Mask
 from pointspider.render.points import PointScene
-from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, place
+from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, place, to_srgb
 
 SIZE = 64
 
@@ -69,6 +69,21 @@ def test_no_bias_against_the_path_tracer(gather, count, torus):
         assert np.abs(difference).max() < tolerance * expected[cells, :3].mean()
 
 
+def test_detail_is_what_is_darker_when_parts_of_cells_are_encoded_before_they_are_averaged(gather, torus):
+    from pointspider.render.gather.tracer import FinalGather
+
+    show(gather, gather._points, torus())
+    fine = FinalGather(PointScene(Camera(), 2 * SIZE), near=1, cache_rays=64, seed=2)
+    fine._points.show(gather._points.spheres)
+    fine.prepare(np.flatnonzero(Mask(Camera(), 2 * SIZE)(gather._points.spheres)[0]))
+    parts = fine.trace(np.arange(4 * SIZE**2), np.full(4 * SIZE**2, 64))[:, :3].reshape(SIZE, 2, SIZE, 2, 3)
+    cells = gather.trace(np.arange(SIZE**2), np.full(SIZE**2, 16))
+    expected = (to_srgb(parts) / 255.0).mean(axis=(1, 3)) - to_srgb(parts.mean(axis=(1, 3))) / 255
+    expected, found = expected.reshape(-1, 3)[cells[:, 9] > 0], cells[cells[:, 9] > 0, 10:]
+    assert found.mean() == pytest.approx(expected.mean(), rel=0.25)
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.75
+
+
 def test_the_coat_is_mitsubas(gather):
     import drjit as dr
     import mitsuba as mi
@@ -114,6 +129,14 @@ def test_the_floors_unhidden_light_is_looked_up_right(gather):
     position = mi.Point3f(place + np.float32([[0], [0], [FLOOR_HEIGHT]]))
     expected = gather.light.irradiance(position, mi.Normal3f(0, 0, 1), gather.floor.transmittance)
     np.testing.assert_allclose(gather.floor.bare_irradiance(position), expected, rtol=2e-3)
+
+
+def test_the_floor_is_seen_without_a_search_where_no_sphere_covers_it(gather):
+    spheres = Mask(Camera(), SIZE)(gather._points.spheres)[0].ravel()
+    cells = np.flatnonzero(~spheres)[::50]
+    samples = np.full(len(cells), 4)
+    searched = gather.trace(cells, samples)
+    np.testing.assert_allclose(gather.trace(cells, samples, np.zeros(len(cells), bool)), searched, rtol=1e-5)
 
 
 def test_samples_may_differ_from_cell_to_cell(gather):

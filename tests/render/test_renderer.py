@@ -83,15 +83,16 @@ def reference_pictures(cloud, resolution, samples_per_pixel):
 
 
 @pytest.mark.parametrize(
-    ("count", "stretch", "least_psnr"), [(37, 1, 50), (1000, 1, 44), (600, [1, 0, 1], 46)]
+    ("count", "stretch", "least_psnr"), [(37, 1, 49), (1000, 1, 43.5), (600, [1, 0, 1], 48.5)]
 )
 def test_at_clip_quality_our_picture_is_the_references_reduced(variant, torus, count, stretch, least_psnr):
     cloud = torus(count) * stretch
-    pictures = map(Image.fromarray, reference_pictures(cloud, resolution=192, samples_per_pixel=16))
+    # Pixels as small as the paper's: in larger ones less is averaged after the sRGB encoding.
+    pictures = map(Image.fromarray, reference_pictures(cloud, resolution=640, samples_per_pixel=4))
     reduced = np.stack([np.asarray(image.resize((32, 32), Image.Resampling.BICUBIC)) for image in pictures])
     image = Renderer(RenderSettings(32)).render(cloud[None])[0]
     assert psnr_to_converged(image, reduced) > least_psnr
-    assert np.abs(image - reduced.mean(axis=0)).mean() < 0.5
+    assert np.abs(image - reduced.mean(axis=0)).mean() < 0.6
 
 
 @pytest.mark.parametrize(("count", "least_psnr"), [(37, 46), (600, 40)])
@@ -104,10 +105,10 @@ def test_at_reference_quality_our_picture_is_the_references(variant, count, leas
 
 @pytest.mark.parametrize("colours", [np.array([0.8, 0.1, 0.1]), np.random.default_rng(0).random((600, 3))])
 def test_colours_may_be_given(variant, renderer, colours, torus):
-    expected = render_reference(torus(), resolution=128, samples_per_pixel=32, colours=colours)
+    expected = render_reference(torus(), resolution=400, samples_per_pixel=4, colours=colours)
     expected = np.asarray(Image.fromarray(expected).resize((32, 32), Image.Resampling.BICUBIC))
     batch = colours if np.ndim(colours) == 1 else colours[None]
-    assert similarity(renderer.render(torus()[None], batch)[0], expected)[0] > 37
+    assert similarity(renderer.render(torus()[None], batch)[0], expected)[0] > 40
 
 
 def test_colours_of_another_number_of_clouds_are_refused(renderer, torus):

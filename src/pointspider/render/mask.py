@@ -22,7 +22,7 @@ from pointspider.render.scene import (
 
 HIDDEN = 1 / 8  # share of the light that a floor tile can lose; no grey pixel lay outside on test clouds
 HIDDEN_IN_LAYERS = 1 / 24  # where the bare floor may be no brighter than HEADROOM of `layers`
-LIGHT_SAMPLES = 8  # per side of the light
+LIGHT_SAMPLES = 8  # per side of the light: a bit each of 64
 TILES = 80  # per side of the floor's square; a tile is 0.04, a sphere's shadow about 0.06 wide
 REACH = 1.6  # half-width of that square: shadows fall within
 
@@ -65,17 +65,22 @@ class Mask:
 
 def _hidden_light(centres: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, " tiles"]:
     """The share of the light that spheres hide from each floor tile, rather too much."""
-    lamps = _light_points()[:, None]  # (L, 1, 3)
-    # At the corners of tiles; what falls outside is put on a rim.
-    dark = np.zeros((len(lamps), TILES + 3, TILES + 3), bool)
-    for batch in np.array_split(centres, -(-len(centres) // BATCH)):
-        stretch = (lamps[..., 2:] - FLOOR_HEIGHT) / (lamps[..., 2:] - batch[:, 2:])
-        shadows = lamps[..., :2] + stretch * (batch[:, :2] - lamps[..., :2])  # (L, n, 2)
-        corner = np.rint((shadows / REACH + 1) / 2 * TILES).clip(-1, TILES + 1).astype(int) + 1
-        dark[np.arange(len(lamps))[:, None], corner[..., 1], corner[..., 0]] = True
-    dark = dark[:, 1:-1, 1:-1]
-    around = dark[:, 1:, 1:] | dark[:, 1:, :-1] | dark[:, :-1, 1:] | dark[:, :-1, :-1]  # up to four tiles
-    return around.mean(axis=0).ravel()
+    lamps = _light_points().astype(np.float32)[:, None]  # (L, 1, 3)
+    # At the corners of tiles, a bit per lamp; what falls outside is put on a rim.
+    dark = np.zeros(((TILES + 3) ** 2, len(lamps)), bool)
+    for batch in np.array_split(centres.astype(np.float32), -(-len(centres) // BATCH)):
+        stretch = (lamps[..., 2] - FLOOR_HEIGHT) / (lamps[..., 2] - batch[:, 2])  # (L, n)
+        column, row = (
+            (TILES / 2 / REACH) * (lamps[..., axis] + stretch * (batch[:, axis] - lamps[..., axis]))
+            for axis in (0, 1)
+        )
+        column, row = (
+            (place + (TILES / 2 + 1.5)).clip(0, TILES + 2).astype(np.int32) for place in (column, row)
+        )
+        dark[row * (TILES + 3) + column, np.arange(len(lamps))[:, None]] = True
+    bits = np.packbits(dark, axis=1).view(np.uint64).reshape(TILES + 3, TILES + 3)[1:-1, 1:-1]
+    around = bits[1:, 1:] | bits[1:, :-1] | bits[:-1, 1:] | bits[:-1, :-1]  # up to four tiles
+    return np.bitwise_count(around).ravel() / len(lamps)
 
 
 def _light_points() -> Float[np.ndarray, "L 3"]:

@@ -30,6 +30,7 @@ class PointScene:
         self.floor = floor
         self.spheres = Spheres(*np.empty((2, 0, 3), np.float32))
         self.scene: Any = None
+        self._parameters: Any = None
 
     def show(self, spheres: Spheres) -> None:
         """Replace the cloud."""
@@ -37,12 +38,13 @@ class PointScene:
 
         if len(spheres.centres) != len(self.spheres.centres):
             self.scene = self._build(len(spheres.centres))
+            self._parameters = mi.traverse(self.scene)
         self.spheres = spheres
         near = np.pad(spheres.centres, ((0, 0), (0, 1)), constant_values=spheres.radius)  # (N, 4)
         far_end = spheres.radius * np.array(FAR_END)
         far = near + far_end.astype(np.float32)
         far[:, 3] = far_end[3]
-        parameters = mi.traverse(self.scene)
+        parameters = self._parameters
         parameters["points.control_points"] = np.stack([near, far], axis=1).ravel()
         parameters["points.bsdf.reflectance.data"] = _texture(spheres.colours)
         parameters.update()

@@ -30,14 +30,15 @@ from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, Surface, pla
 
 logger = logging.getLogger(__name__)
 
-BORDER = 8  # white cells around the mask that the denoiser sees
-# Radiance, albedo, normal and coverage where nothing is traced.
-BARE_FLOOR = np.array([1.2] * 3 + [1] * 3 + [0, 0, 1] + [0], np.float32)
-NOTHING = np.zeros(10, np.float32)
+BORDER = 1  # white cells around the mask that the denoiser sees
+# Radiance, albedo, normal, coverage and detail where nothing is traced.
+BARE_FLOOR = np.array([1.2] * 3 + [1] * 3 + [0, 0, 1] + [0] * 4, np.float32)
+NOTHING = np.zeros(13, np.float32)
+CACHE_CELLS = 192
 NEAR_CLIP = 0.1  # of the camera
 PAPER_CAMERA = Camera()
 FLOORS = ("on", "shadow", "off")
-Traced = tuple[Bool[np.ndarray, "G G"], Bool[np.ndarray, "G G"], Float32[np.ndarray, "G G 10"]]
+Traced = tuple[Bool[np.ndarray, "G G"], Bool[np.ndarray, "G G"], Float32[np.ndarray, "G G 13"]]
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,9 @@ class Quality:
     Attributes:
         cells_per_pixel, cells_per_picture: per side, of the grid that is traced; at least.
         sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor.
-        cache_rays, near: see `gather.tracer.FinalGather`.
+        light_rays, reflections, near: see `gather.tracer.FinalGather`.
+        cache_rays: of the cache per sphere, for every CACHE_CELLS cells of the grid's side; finer cells show
+            the noise of the cache.
         denoiser: Open Image Denoise's quality.
         pixel_filter: whether to apply the reference's Gaussian pixel filter; reducing a picture hides it.
     """
@@ -56,10 +59,17 @@ class Quality:
     cells_per_picture: int
     sphere_samples: int
     floor_samples: int
+    light_rays: int
+    reflections: int
     cache_rays: int
     near: float
     denoiser: str
     pixel_filter: bool
+
+    @property
+    def paths(self) -> int:
+        """Of cells that show spheres or surfaces, where paths are traced."""
+        return self.sphere_samples * self.light_rays
 
 
 # "clip" equals the reference's picture of 800 x 800 pixels reduced to `resolution`, as an encoder takes it.
@@ -68,9 +78,11 @@ QUALITIES = {
     "clip": Quality(
         cells_per_pixel=2,
         cells_per_picture=192,
-        sphere_samples=16,
-        floor_samples=8,
-        cache_rays=32,
+        sphere_samples=8,
+        floor_samples=4,
+        light_rays=2,
+        reflections=1,
+        cache_rays=16,
         near=1,
         denoiser="fast",
         pixel_filter=False,
@@ -78,9 +90,11 @@ QUALITIES = {
     "reference": Quality(
         cells_per_pixel=1,
         cells_per_picture=1,
-        sphere_samples=64,
+        sphere_samples=32,
         floor_samples=16,
-        cache_rays=256,
+        light_rays=2,
+        reflections=2,
+        cache_rays=32,
         near=2,
         denoiser="high",
         pixel_filter=True,
@@ -136,8 +150,8 @@ class RenderSettings:
 
     @property
     def samples_per_pixel(self) -> int:
-        """Of pixels that show spheres."""
-        return QUALITIES[self.quality].sphere_samples * self.cells_per_pixel**2
+        """Rays to the light from pixels that show spheres; as many paths in variants that trace paths."""
+        return QUALITIES[self.quality].paths * self.cells_per_pixel**2
 
 
 class Renderer:
@@ -161,7 +175,14 @@ class Renderer:
         if not mi.variant().startswith("scalar"):
             from pointspider.render.gather.tracer import FinalGather
 
-            self._gather = FinalGather(self._points, quality.near, quality.cache_rays, settings.seed)
+            self._gather = FinalGather(
+                self._points,
+                quality.near,
+                max(1, quality.cache_rays * self._size // CACHE_CELLS),
+                settings.seed,
+                quality.light_rays,
+                quality.reflections,
+            )
 
     def render(
         self, points: Shaped[np.ndarray, "..."], colours: Float[np.ndarray, "*B_N 3"] | None = None
@@ -206,14 +227,14 @@ class Renderer:
         features = features[window]
         bare = BARE_FLOOR if self._points.floor else NOTHING
         features = np.where(traced[window][..., None], features, bare)
-        radiance, albedo, normal, coverage = np.split(features, [3, 6, 9], axis=-1)
+        radiance, albedo, normal, coverage, detail = np.split(features, [3, 6, 9, 10], axis=-1)
         linear = denoise(radiance, albedo.clip(0, 1), normal, self._quality.denoiser)
         if self.settings.in_layers:
             return self._compose(linear, coverage, window)
         if self._quality.pixel_filter:
-            linear = pixel_filter(linear)
+            linear, detail = pixel_filter(linear), np.zeros(3, np.float32)
         picture = np.full((self._size, self._size, 3), 255, np.uint8)
-        picture[window] = np.where(traced[window][..., None], to_srgb(linear), 255)
+        picture[window] = np.where(traced[window][..., None], to_srgb(linear, detail), 255)
         side = self.settings.resolution
         return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
 
@@ -231,38 +252,39 @@ class Renderer:
         guides = scene.guides(self.settings.seed)
         shown = _grown(guides[..., -1] > 0)
         traced = shown | self._mask.shadows(sample_surface(surface))
-        radiance = scene.trace(traced, self._quality.sphere_samples, self.settings.seed)
-        return shown, traced, np.concatenate([radiance, guides], axis=-1)
+        radiance = scene.trace(traced, self._quality.paths, self.settings.seed)
+        return shown, traced, np.concatenate([radiance, guides, np.zeros_like(radiance)], axis=-1)
 
     def _trace_spheres(self, spheres: Spheres) -> Traced:
         """The cells that show spheres, those that are traced, and the features of these.
 
-        Features are radiance, albedo, normal and coverage, (G, G, 10).
+        Features are radiance, albedo, normal, coverage and detail (see `gather.tracer`), (G, G, 13).
         """
         self._points.show(spheres)
         discs, shadows = self._mask(spheres)
         traced = discs | shadows
-        features = np.zeros((*traced.shape, 10), np.float32)
+        features = np.zeros((*traced.shape, 13), np.float32)
         return discs, traced, self._trace(discs, traced) if discs.any() else features
 
     def _trace(
         self, discs: Bool[np.ndarray, "G G"], traced: Bool[np.ndarray, "G G"]
-    ) -> Float32[np.ndarray, "G G 10"]:
-        """Radiance, albedo, normal and coverage of the traced cells; zero elsewhere."""
+    ) -> Float32[np.ndarray, "G G 13"]:
+        """Radiance, albedo, normal, coverage and detail of the traced cells; zero elsewhere."""
         if self._gather is None:
             from pointspider.render.path_tracer import trace
 
-            count, layers = self._quality.sphere_samples, self.settings.in_layers
-            return trace(self._points, traced, count, self.settings.seed, layers)
+            count, layers = self._quality.paths, self.settings.in_layers
+            features = trace(self._points, traced, count, self.settings.seed, layers)
+            return np.pad(features, ((0, 0), (0, 0), (0, 3)))
         spheres, floor = np.flatnonzero(discs), np.flatnonzero(traced & ~discs)
         cells = np.concatenate([spheres, floor])
         samples = np.repeat(
             [self._quality.sphere_samples, self._quality.floor_samples], [len(spheres), len(floor)]
         )
         self._gather.prepare(spheres)
-        features = np.zeros((traced.size, 10), np.float32)
-        features[cells] = self._gather.trace(cells, samples)
-        return features.reshape(*traced.shape, 10)
+        features = np.zeros((traced.size, 13), np.float32)
+        features[cells] = self._gather.trace(cells, samples, np.arange(len(cells)) < len(spheres))
+        return features.reshape(*traced.shape, 13)
 
     def _compose(
         self,

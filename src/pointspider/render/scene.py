@@ -362,8 +362,9 @@ def sphere_cells(
         window = np.arange(-reach, reach + 1)
         columns = (np.floor(column)[:, None] + window)[:, None, :]  # (n, 1, W)
         rows = (np.floor(row)[:, None] + window)[:, :, None]  # (n, W, 1)
-        distance = np.hypot(columns + 0.5 - column[:, None, None], rows + 0.5 - row[:, None, None])
-        inside = (distance < radius[:, None, None]) & within(rows, size) & within(columns, size)
+        across, along = columns + 0.5 - column[:, None, None], rows + 0.5 - row[:, None, None]
+        inside = across**2 + along**2 < radius[:, None, None] ** 2
+        inside &= within(rows, size) & within(columns, size)
         which, rows, columns = np.broadcast_arrays(
             index[:, None, None], rows.astype(int), columns.astype(int)
         )
@@ -375,11 +376,18 @@ def within(index: Num[np.ndarray, "..."], size: int) -> Bool[np.ndarray, "..."]:
     return (index >= 0) & (index < size)
 
 
-def to_srgb(linear: Float[np.ndarray, "*shape"]) -> UInt8[np.ndarray, "*shape"]:
-    """Convert linear values to 8-bit sRGB (IEC 61966-2-1) without dither; values beyond 1 become white."""
+def to_srgb(
+    linear: Float[np.ndarray, "*shape"], detail: Float[np.ndarray, "..."] | float = 0
+) -> UInt8[np.ndarray, "*shape"]:
+    """Convert linear values to 8-bit sRGB (IEC 61966-2-1) without dither; values beyond 1 become white.
+
+    Args:
+        linear: values; those beyond 1 become white.
+        detail: is added to the sRGB values, from 0 to 1, before they are rounded.
+    """
     linear = np.clip(linear, 0, 1)
     encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return (encoded * 255 + 0.5).astype(np.uint8)
+    return (np.clip(encoded + detail, 0, 1) * 255 + 0.5).astype(np.uint8)
 
 
 def to_linear(srgb: Float[np.ndarray, "*shape"]) -> Float[np.ndarray, "*shape"]:

@@ -22,9 +22,10 @@ from pointspider.render.scene import FLOOR_HEIGHT, LIGHT_RADIANCE
 
 TILES = 48  # per side of the floor's cached square
 REACH = 1.25  # half-width of that square: beyond it, spheres hide or add nothing that shows
-TILE_RAYS = 16  # per tile of the floor
+TILE_SHARE = 2  # a tile of the floor has one ray for every so many rays of a sphere
+REPEATS = 2  # points that are put at each place, of which each traces a ray to the light and a reflection
 MAX_RAYS = 1 << 18  # through the picture
-ROUNDS = 5  # reflections that are added up; after 3, dense clouds of bright spheres are too dark
+ROUNDS = 3  # reflections that are added up; those that follow are extrapolated
 SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the fit, in points; see `_fit`
 # Dimensions of the sampler; those of the tracer come before.
 PIXEL, TILE, LIGHT, TILE_LIGHT, REFLECTION, TILE_REFLECTION, NEXT_REFLECTION = range(5, 12)
@@ -44,6 +45,7 @@ class Cache:
     ) -> None:
         self._points, self._rays, self._light, self._floor = points, rays, light, floor
         self._random, self._rays_per_sphere = random, rays_per_sphere
+        self._rays_per_tile = -(-rays_per_sphere // TILE_SHARE)
 
     def radiance(self, met: Surface) -> "mi.Color3f":
         """Return what surfaces send back along the rays that met them."""
@@ -68,24 +70,39 @@ class Cache:
         from_seen = self._scatter(self._seen(cells), REFLECTION)
         visible = self._visible_light(tiles)
         dr.eval(from_seen, from_tiles, visible)
-        points, first = self._points_of([from_seen, from_tiles])
+        points, first = self._points_of([from_seen, from_tiles] * REPEATS)
         index = dr.arange(mi.UInt32, dr.width(points.sphere))
-        light = self._rays.irradiance(points, self._random(index, LIGHT), True)
+        light = self._rays.irradiance(points, [self._random(index, LIGHT)], True)
         onward = self._scatter(points, NEXT_REFLECTION)
         dr.eval(light, onward)
         inverse = self._inverse_moments(points.normal, first)
 
         self._sphere_light = [dr.zeros(mi.Float, 4 * len(self._points.spheres.centres))] * 3
         self._tile_light = dr.ravel(mi.Vector4f(visible, 0, 0, 0))
+        through = self._floor.transmittance(from_tiles.direction.z)
+        totals, fits, means = [], [], []  # of every round
         for _ in range(ROUNDS):
             irradiance = light + dr.pi * self.radiance(onward)
-            through = self._floor.transmittance(from_tiles.direction.z)
+            dr.eval(irradiance)
+            totals.append(dr.sum(irradiance, axis=1))
+            fits.append(self._fit(irradiance, points.normal, first, inverse, totals[-1]))
+            self._sphere_light = fits[-1]
+            dr.eval(self._sphere_light)
             from_spheres = dr.pi * through * self.radiance(from_tiles)
-            dr.eval(irradiance, from_spheres)
-            self._sphere_light = self._fit(irradiance, points.normal, first, inverse)
-            means = [dr.block_sum(channel, TILE_RAYS) / TILE_RAYS for channel in from_spheres]
-            self._tile_light = dr.ravel(mi.Vector4f(visible, *means))
-            dr.eval(self._sphere_light, self._tile_light)
+            dr.eval(from_spheres)
+            count = self._rays_per_tile
+            means.append([dr.block_sum(channel, count) / count for channel in from_spheres])
+            self._tile_light = dr.ravel(mi.Vector4f(visible, *means[-1]))
+        # Each round adds about the same share of what the round before added: the rest is a geometric series.
+        first_gain, last_gain = totals[-2] - totals[-3], totals[-1] - totals[-2]
+        share = dr.clip(last_gain / dr.maximum(first_gain, 1e-6), 0, 0.9)
+        rest = share / (1 - share)
+        fit, mean = (
+            [new + more * (new - old) for old, new, more in zip(*rounds[-2:], rest, strict=True)]
+            for rounds in (fits, means)
+        )
+        self._sphere_light, self._tile_light = fit, dr.ravel(mi.Vector4f(visible, *mean))
+        dr.eval(self._sphere_light, self._tile_light)
 
     # ------------------------------------------------------------------------------------------ lookups
 
@@ -113,9 +130,9 @@ class Cache:
         return self._rays.look(corner + self._random(index, PIXEL))
 
     def _tiles(self) -> Surface:
-        """Random places on the floor, `TILE_RAYS` in each tile, tile by tile."""
-        index = dr.arange(mi.UInt32, TILES**2 * TILE_RAYS)
-        tile = index // TILE_RAYS
+        """Random places on the floor, `_rays_per_tile` in each tile, tile by tile."""
+        index = dr.arange(mi.UInt32, TILES**2 * self._rays_per_tile)
+        tile = index // self._rays_per_tile
         place = mi.Point2f(tile % TILES, tile // TILES) + self._random(index, TILE)
         x, y = (place / (TILES / 2) - 1) * REACH
         up = mi.Vector3f(0, 0, 1)
@@ -135,7 +152,7 @@ class Cache:
         part, direction, distance = self._rays.from_light(tiles, self._random(index, TILE_LIGHT))
         reaching = dr.select(self._rays.hidden(tiles, direction, distance), 0, part)
         dr.eval(part, reaching)
-        return dr.block_sum(reaching, TILE_RAYS) / dr.block_sum(part, TILE_RAYS)
+        return dr.block_sum(reaching, self._rays_per_tile) / dr.block_sum(part, self._rays_per_tile)
 
     def _points_of(self, batches: list[Surface]) -> tuple[Surface, "mi.UInt32"]:
         """Those surfaces that are on spheres, sphere by sphere, and where each sphere's begin, (N + 1,)."""
@@ -143,7 +160,8 @@ class Cache:
         on_sphere = np.concatenate([np.array(batch.on_sphere) for batch in batches])
         sphere = np.concatenate([np.array(batch.sphere) for batch in batches])[on_sphere]
         normal = np.concatenate([np.array(batch.normal) for batch in batches], axis=1)[:, on_sphere]
-        order = np.argsort(sphere, kind="stable")
+        numbers = np.uint16 if len(spheres.centres) <= 1 << 16 else np.uint32
+        order = np.argsort(sphere.astype(numbers), kind="stable")  # a radix sort of 16 bits
         sphere, normal = sphere[order], normal[:, order]
         first = np.searchsorted(sphere, np.arange(len(spheres.centres) + 1))
         position = spheres.centres[sphere].T + spheres.radius * normal
@@ -170,14 +188,19 @@ class Cache:
 
     @dr.syntax
     def _fit(
-        self, irradiance: "mi.Color3f", normal: "mi.Normal3f", first: "mi.UInt32", inverse: "mi.Matrix4f"
+        self,
+        irradiance: "mi.Color3f",
+        normal: "mi.Normal3f",
+        first: "mi.UInt32",
+        inverse: "mi.Matrix4f",
+        total: "mi.Color3f",
     ) -> Any:
         """Per channel and sphere, slope and mean of the irradiance over the normal, by ridge regression.
 
-        A sphere without points is as bright as the others are on average.
+        A sphere without points is as bright as the others are on average, by the `total` irradiance.
         """
         count = dr.opaque(mi.Float, dr.width(irradiance))  # a literal would be compiled into the kernel
-        prior = MEAN_PRIOR * dr.sum(irradiance, axis=1) / count
+        prior = MEAN_PRIOR * total / count
         sphere = dr.arange(mi.UInt32, len(self._points.spheres.centres))
         row, end = dr.gather(mi.UInt32, first, sphere), dr.gather(mi.UInt32, first, sphere + 1)
         sums = [mi.Vector4f(0, 0, 0, channel) for channel in prior]

@@ -13,7 +13,7 @@ from pointspider.render.gather.arrays import lookup, padded
 from pointspider.render.gather.floor import Floor
 from pointspider.render.gather.light import Light
 from pointspider.render.points import PointScene
-from pointspider.render.scene import FLOOR_HEIGHT
+from pointspider.render.scene import FLOOR_HEIGHT, FLOOR_SCALE
 
 OFFSET = 1e-4  # by which rays start above a surface, in scene units
 
@@ -54,31 +54,46 @@ class Rays:
         self._sensor = points.scene.sensors()[0]
         # Opaque: a literal would be compiled into the kernels, and each cloud would compile its own.
         self._sphere_shape = dr.opaque(mi.UInt32, _registered(points.shape("points")))
-        self._floor_shape = dr.opaque(mi.UInt32, _registered(points.shape("floor")))
         self.radius = dr.opaque(mi.Float, points.spheres.radius)
         self._centres = padded(points.spheres.centres)
         self._colours = padded(points.spheres.colours)
 
-    def look(self, position: "mi.Point2f") -> Surface:
-        """Return what the camera sees at positions in units of cells."""
+    def look(self, position: "mi.Point2f", covered: Any = True) -> Surface:
+        """Return what the camera sees at positions in units of cells; the floor where not `covered`."""
         ray, _ = self._sensor.sample_ray(0, 0, position / self._points.size, mi.Point2f(0.5))
-        return self.meet(ray.o, ray.d, True, coherent=True)
+        return self.meet(ray.o, ray.d, True, covered, coherent=True)
 
     def meet(
-        self, origin: "mi.Point3f", direction: "mi.Vector3f", active: Any, coherent: bool = False
+        self,
+        origin: "mi.Point3f",
+        direction: "mi.Vector3f",
+        active: Any,
+        covered: Any = True,
+        coherent: bool = False,
     ) -> Surface:
-        """Return what rays meet first. The light itself counts as nothing: it is sampled, never met."""
-        ray = mi.Ray3f(origin, direction)
-        hit = self._scene.ray_intersect_preliminary(ray, coherent=coherent, active=active)
+        """Return what rays meet first: spheres, where `covered`, or the floor.
+
+        The floor is a plane, so only spheres need to be searched. The light itself counts as nothing: it is
+        sampled, never met.
+        """
+        down = (FLOOR_HEIGHT - origin.z) / direction.z
+        floor = origin + down * direction
+        meets_floor = (down > 0) & (dr.maximum(dr.abs(floor.x), dr.abs(floor.y)) < FLOOR_SCALE[0])
+        if not self._points.floor:
+            meets_floor = mi.Bool(False)
+        ray = mi.Ray3f(origin, direction, dr.select(meets_floor, down, dr.largest(mi.Float)), 0, [])
+        hit = self._scene.ray_intersect_preliminary(ray, coherent=coherent, active=active & covered)
         shape = dr.reinterpret_array(mi.UInt32, hit.shape)
-        on_sphere = active & hit.is_valid() & (shape == self._sphere_shape)
-        on_floor = active & hit.is_valid() & (shape == self._floor_shape)
+        on_sphere = active & covered & hit.is_valid() & (shape == self._sphere_shape)
+        on_floor = active & meets_floor & ~on_sphere
         sphere = dr.select(on_sphere, hit.prim_index, 0)
         centre = lookup(self._centres, sphere, on_sphere)
-        met = origin + hit.t * direction
-        normal = dr.select(on_sphere, dr.normalize(met - centre), mi.Vector3f(0, 0, 1))
-        position = dr.select(on_sphere, centre + self.radius * normal, mi.Point3f(met.x, met.y, FLOOR_HEIGHT))
-        return Surface(position, normal, direction, sphere, on_sphere, on_floor, hit.t)
+        normal = dr.select(on_sphere, dr.normalize(origin + hit.t * direction - centre), mi.Vector3f(0, 0, 1))
+        position = dr.select(
+            on_sphere, centre + self.radius * normal, mi.Point3f(floor.x, floor.y, FLOOR_HEIGHT)
+        )
+        distance = dr.select(on_sphere, hit.t, down)
+        return Surface(position, normal, direction, sphere, on_sphere, on_floor, distance)
 
     def reflect(self, surface: Surface, direction: "mi.Vector3f", active: "mi.Bool") -> Surface:
         """Return what rays from surfaces meet."""
@@ -88,13 +103,15 @@ class Rays:
         """Return the spheres' colours."""
         return mi.Color3f(lookup(self._colours, surface.sphere, surface.on_sphere))
 
-    def irradiance(self, surface: Surface, u: "mi.Point2f", active: "mi.Bool") -> "mi.Float":
+    def irradiance(self, surface: Surface, us: list["mi.Point2f"], active: "mi.Bool") -> "mi.Float":
         """Return direct irradiance, E on spheres and E_T on the floor: the total less the estimated loss."""
-        part, direction, distance = self.from_light(surface, u)
-        hidden = self.hidden(surface, direction, distance, active & (part > 0))
         on_sphere = self._light.irradiance(surface.position, surface.normal)
-        bare = dr.select(surface.on_sphere, on_sphere, self._floor.bare_irradiance(surface.position))
-        return bare - dr.select(hidden, part, 0)
+        result = dr.select(surface.on_sphere, on_sphere, self._floor.bare_irradiance(surface.position))
+        for u in us:
+            part, direction, distance = self.from_light(surface, u)
+            hidden = self.hidden(surface, direction, distance, active & (part > 0))
+            result -= dr.select(hidden, part / len(us), 0)
+        return result
 
     def from_light(self, surface: Surface, u: "mi.Point2f") -> Any:
         """Return the integrand of E or E_T at `u` over the density of `u`, direction and distance."""

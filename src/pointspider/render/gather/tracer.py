@@ -15,6 +15,9 @@ Reichert, "A two-pass radiosity method driven by lights and viewer position", 19
   quadrature, of the floor beforehand; one random shadow ray estimates what is hidden, as a control variate.
 - T, E_T and F are the floor's, see `floor`.
 - A sphere close by, where the cache is too coarse, is not looked up but reflects once more (`near`).
+- The picture is a mean of sRGB values, and a cell's radiance a mean of linear ones. sRGB is concave, so the
+  sRGB value of the mean is too bright where radiance varies within a cell. The cache estimates by how much
+  (`detail`).
 
 What is approximate is small, and the tests compare it with the path tracer: the cache's coarseness, no
 shadowing between the microfacets of the coat, a smooth mirror where only gathered light sees it.
@@ -27,7 +30,7 @@ from typing import Any
 import drjit as dr
 import mitsuba as mi
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from pointspider.render.gather.arrays import flat
 from pointspider.render.gather.cache import Cache
@@ -42,10 +45,21 @@ MIRROR_SHARE = 0.4  # of the floor's reflected rays go to its coat, the others t
 PIXEL, LIGHT, REFLECTION, NEAR_LIGHT, NEAR_REFLECTION = range(5)
 
 
+SPLIT = 2  # parts of a cell per side, between which `detail` compares radiance
+
+
 class FinalGather:
     """Traces the cells of a picture of a `PointScene`."""
 
-    def __init__(self, points: PointScene, near: float, cache_rays: int, seed: int) -> None:
+    def __init__(
+        self,
+        points: PointScene,
+        near: float,
+        cache_rays: int,
+        seed: int,
+        light_rays: int = 1,
+        reflections: int = 1,
+    ) -> None:
         """Prepare what no cloud changes.
 
         Args:
@@ -53,8 +67,10 @@ class FinalGather:
             near: surfaces within so many radii of a reflection reflect once more instead of being looked up.
             cache_rays: per sphere, from which the cache is filled.
             seed: of all random numbers.
+            light_rays, reflections: rays to the light and reflected rays of each sample.
         """
         self._points, self._near = points, near
+        self._light_rays, self._reflections = light_rays, reflections
         self._random = Sampler(seed)
         self.light = Light()
         self.floor = Floor(self.light)
@@ -71,65 +87,94 @@ class FinalGather:
         self._cache.fill(flat(mi.UInt32, cells))
 
     def trace(
-        self, cells: Int[np.ndarray, " n"], samples: Int[np.ndarray, " n"]
-    ) -> Float[np.ndarray, "n 10"]:
-        """Compute radiance, albedo, normal and coverage of cells: means over their squares.
+        self,
+        cells: Int[np.ndarray, " n"],
+        samples: Int[np.ndarray, " n"],
+        covered: Bool[np.ndarray, " n"] | None = None,
+    ) -> Float[np.ndarray, "n 13"]:
+        """Compute radiance, albedo, normal, coverage and detail of cells: means over their squares.
 
-        Coverage is the share of a cell that shows spheres.
+        Coverage is the share of a cell that shows spheres. Detail is the mean of the sRGB values of the
+        cell's parts less the sRGB value of their mean, by the radiance of the cache.
 
         Args:
             cells: indices into the picture's grid, row by row.
-            samples: of each cell.
+            samples: of each cell; detail is 0 unless a multiple of SPLIT ** 2.
+            covered: which cells can show spheres; the others show the floor. By default all.
         """
         row, column = np.divmod(cells, self._points.size)
         corner = mi.Point2f(flat(mi.Float, column), flat(mi.Float, row))
-        sums = self._trace(corner, flat(mi.UInt32, morton(column, row)), flat(mi.UInt32, samples))
+        order, count = flat(mi.UInt32, morton(column, row)), flat(mi.UInt32, samples)
+        visible = flat(mi.UInt32, np.ones_like(cells) if covered is None else covered)
+        sums = self._trace(corner, order, count, visible != 0)
         dr.eval(sums)
-        channels = [np.array(channel) for group in sums[:3] for channel in group] + [np.array(sums[3])]
-        return np.stack(channels, axis=1) / samples[:, None]
+        *means, detail = (np.stack([np.array(each) for each in group], axis=1) for group in sums)
+        detail = np.where((samples % SPLIT**2 == 0)[:, None], detail, 0)
+        return np.concatenate([np.concatenate(means, axis=1) / samples[:, None], detail], axis=1)
 
     @dr.syntax
-    def _trace(self, corner: "mi.Point2f", order: "mi.UInt32", samples: "mi.UInt32") -> Any:
-        """Sums of radiance, albedo, normal and coverage over each cell's samples."""
+    def _trace(
+        self, corner: "mi.Point2f", order: "mi.UInt32", samples: "mi.UInt32", covered: "mi.Bool"
+    ) -> Any:
+        """Sums of radiance, albedo, normal and coverage over each cell's samples; detail."""
         radiance, albedo, normal = mi.Color3f(0), mi.Color3f(0), mi.Vector3f(0)
         coverage = mi.Float(0)
+        cached, cached_part, encoded_parts = mi.Color3f(0), mi.Color3f(0), mi.Color3f(0)
+        parts = SPLIT**2 / mi.Float(samples)  # per sample
         sample = mi.UInt32(0)
         while sample < samples:
             index = order * samples + sample
-            surface = self.rays.look(corner + self._random(index, PIXEL))
+            part, next_part = (mi.UInt32((mi.Float(sample) + step) * parts) for step in (0.5, 1.5))
+            place = mi.Point2f(part % SPLIT, part // SPLIT) + self._random(index, PIXEL)
+            surface = self.rays.look(corner + place / SPLIT, covered)
             radiance += self._radiance(surface, index)
             albedo += dr.select(surface.on_sphere, self.rays.colour(surface), 1)
             normal += surface.normal
             coverage += dr.select(surface.on_sphere, 1, 0)
+            cached_part += self._cache.radiance(surface)
+            ends = part != next_part
+            cached += dr.select(ends, cached_part, 0)
+            encoded_parts += dr.select(ends, _encoded(cached_part * parts), 0)
+            cached_part = dr.select(ends, 0, cached_part)
             sample += 1
-        return radiance, albedo, normal, coverage
+        detail = encoded_parts / SPLIT**2 - _encoded(cached / mi.Float(samples))
+        return radiance, albedo, normal, [coverage], detail
 
     def _radiance(self, surface: Surface, index: "mi.UInt32") -> "mi.Color3f":
         """What surfaces that the camera sees send to it."""
-        on_floor = surface.on_floor
-        light = self.rays.irradiance(surface, self._random(index, LIGHT), surface.on_sphere | on_floor)
+        reflects = surface.on_sphere | surface.on_floor
+        light = self.rays.irradiance(surface, self._each(index, LIGHT, self._light_rays), reflects)
         seen = self.floor.transmittance(-surface.direction.z)
+        albedo = self.rays.colour(surface)
+        sphere, floor = albedo / dr.pi * light, mi.Color3f(seen * light)
+        for u in self._each(index, REFLECTION, self._reflections):
+            mirror = surface.on_floor & (u.x < MIRROR_SHARE)
+            base = dr.select(surface.on_floor, (u.x - MIRROR_SHARE) / (1 - MIRROR_SHARE), u.x)
+            diffuse = cosine_direction(surface.normal, mi.Point2f(base, u.y))
+            glossy, fresnel = coat_direction(surface.direction, mi.Point2f(u.x / MIRROR_SHARE, u.y))
+            direction = dr.select(mirror, glossy, diffuse)
+            gathered = self._gather(surface, direction, index) / self._reflections
+            diffuse_weight = dr.pi * seen * self.floor.transmittance(direction.z) / (1 - MIRROR_SHARE)
+            sphere += albedo * gathered
+            floor += dr.select(mirror, fresnel / MIRROR_SHARE, diffuse_weight) * gathered
+        return dr.select(surface.on_sphere, sphere, dr.select(surface.on_floor, floor, 0))
 
-        u = self._random(index, REFLECTION)
-        mirror = on_floor & (u.x < MIRROR_SHARE)
-        base = dr.select(on_floor, (u.x - MIRROR_SHARE) / (1 - MIRROR_SHARE), u.x)
-        diffuse = cosine_direction(surface.normal, mi.Point2f(base, u.y))
-        glossy, fresnel = coat_direction(surface.direction, mi.Point2f(u.x / MIRROR_SHARE, u.y))
-        direction = dr.select(mirror, glossy, diffuse)
-        gathered = self._gather(surface, direction, index)
-
-        diffuse_weight = dr.pi * seen * self.floor.transmittance(direction.z) / (1 - MIRROR_SHARE)
-        floor_weight = dr.select(mirror, fresnel / MIRROR_SHARE, diffuse_weight)
-        sphere = self.rays.colour(surface) * (light / dr.pi + gathered)
-        floor = seen * light + floor_weight * gathered
-        return dr.select(surface.on_sphere, sphere, dr.select(on_floor, floor, 0))
+    def _each(self, index: "mi.UInt32", dimension: int, count: int) -> list["mi.Point2f"]:
+        """The random numbers of `count` rays of a sample."""
+        return [self._random(index * count + number, dimension) for number in range(count)]
 
     def _gather(self, surface: Surface, direction: "mi.Vector3f", index: "mi.UInt32") -> "mi.Color3f":
         """The radiance that arrives from `direction`: looked up or, from close by, reflected once more."""
         met = self.rays.reflect(surface, direction, surface.on_sphere | surface.on_floor)
         near = met.on_sphere & (met.distance < self._near * self.rays.radius)
-        light = self.rays.irradiance(met, self._random(index, NEAR_LIGHT), near)
+        light = self.rays.irradiance(met, [self._random(index, NEAR_LIGHT)], near)
         onward = cosine_direction(met.normal, self._random(index, NEAR_REFLECTION))
         gathered = self._cache.radiance(self.rays.reflect(met, onward, near))
         reflected = self.rays.colour(met) * (light / dr.pi + gathered)
         return dr.select(near, reflected, self._cache.radiance(met))
+
+
+def _encoded(linear: "mi.Color3f") -> "mi.Color3f":
+    """Convert to sRGB as `scene.to_srgb` does, without rounding."""
+    linear = dr.clip(linear, 0, 1)
+    return dr.select(linear <= 0.0031308, 12.92 * linear, 1.055 * dr.power(linear, 1 / 2.4) - 0.055)
