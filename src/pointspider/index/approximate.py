@@ -18,7 +18,7 @@ from pointspider.index.store import Store, json_digest
 #: Rows from which an index is searched approximately, if faiss is installed.
 LEAST_ROWS = 100_000
 #: Compression by number of rows, up to which it is used. See benchmarks/search.md.
-KINDS = ((2_000_000, "SQ8"), (2**63, "PQ"))
+KINDS = ((500_000, "SQ8"), (2**63, "RaBitQ"))
 #: Candidates per query that are re-ranked exactly, for every compression: none, scalars of 8 bits, products
 #: of codebooks, and signs.
 CANDIDATES = {"Flat": 20, "SQ8": 100, "PQ": 400, "RaBitQ": 400}
