@@ -54,7 +54,7 @@ def main() -> None:
         names = source.objects()["test"]["chair"]
         pools = [source.load("chair", name).points[:1024] for name in names]
         cases = corruption_cases(pools, [f"chair/{name}" for name in names], REPEATS)
-        cases += [*scale_cases(), embedding.measure()]
+        cases += [*scale_cases(), *embedding.measure()]
         name = "data.csv"
     table = pd.DataFrame(cases, columns=["case", "baseline_seconds", "ours_seconds", "ratio"]).round(3)
     write_csv(Path(__file__).parent / "out" / name, table)

@@ -1,5 +1,6 @@
 """CLIP encoders: both backends on random models of the real ones' shape, alone and against each other."""
 
+import dataclasses
 import json
 import re
 import shutil
@@ -236,16 +237,46 @@ def test_code_in_pickled_tensors_does_not_run(tmp_path, capsys, backend):
     assert "code ran" not in capsys.readouterr().out
 
 
-def test_bfloat16_changes_little(tmp_path, images):
-    open_clip_directory(tmp_path / "model")
-    encoder = load_clip("small", "open_clip", tmp_path / "model", device="cpu")
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+@pytest.mark.parametrize("backend", ["open_clip", "transformers"])
+def test_fewer_bits_change_little(tmp_path, images, monkeypatch, backend, precision):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "avx512_vnni": True})
+    (open_clip_directory if backend == "open_clip" else transformers_directory)(tmp_path / "model")
+    encoder = load_clip("small", backend, tmp_path / "model", device="cpu")
     exact = encoder.encode_images(images, precision="fp32")
-    rough = encoder.encode_images(images, precision="bf16")
+    rough = encoder.encode_images(images, precision=precision)
+    cosines = []
     for layer, expected in exact.items():
         assert rough[layer].dtype == np.float32
         assert np.abs(rough[layer] - expected).max() > 0
-        cosine = (rough[layer] * expected).sum(1) / np.linalg.norm(rough[layer], axis=1)
-        assert (cosine / np.linalg.norm(expected, axis=1) > 0.999).all()
+        lengths = np.linalg.norm(rough[layer], axis=1) * np.linalg.norm(expected, axis=1)
+        cosines.append((rough[layer] * expected).sum(1) / lengths)
+    assert np.min(cosines) > 0.999
+    assert encoder.agreement(images, precision) == pytest.approx(np.min(cosines), abs=1e-6)
+    np.testing.assert_array_equal(encoder.encode_images(images, precision="fp32")["pooled"], exact["pooled"])
+
+
+class Shifted(torch.nn.Module):
+    """A tower whose embeddings have another direction in bfloat16."""
+
+    def __init__(self, tower):
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixels):
+        return self.tower(pixels) + 100 * torch.is_autocast_enabled("cpu")
+
+
+def test_a_precision_that_changes_embeddings_is_refused(tmp_path, images, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True, "avx512_vnni": False})
+    open_clip_directory(tmp_path / "model")
+    encoder = load_clip("small", "open_clip", tmp_path / "model", device="cpu")
+    assert encoder.agreement(images, "fp32") == pytest.approx(1, abs=1e-12)
+    shifted = dataclasses.replace(encoder, vision=Shifted(encoder.vision))
+    with pytest.raises(InputError, match=r"'bf16' changes the embeddings .* less than 0\.999; choose fp32\."):
+        shifted.agreement(images, "bf16")
+    with pytest.raises(InputError, match="'int8': this CPU has no instructions for it"):
+        encoder.encode_images(images, precision="int8")
 
 
 def test_processor_that_would_cut_renders_is_refused(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from pointspider.core.errors import InputError
-from pointspider.training.device import pick_device, pick_precision
+from pointspider.training.device import pick_device, pick_precision, require_instructions
 
 CPU = torch.device("cpu")
 
@@ -31,3 +31,24 @@ def test_devices_by_name(monkeypatch):
     assert pick_device("cpu") == CPU
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == CPU
+
+
+@pytest.mark.parametrize(
+    ("precision", "capabilities", "found"),
+    [
+        ("bf16", {"avx512_bf16": True, "avx512_vnni": False}, True),
+        ("bf16", {"amx_bf16": True, "avx512_bf16": False}, True),
+        ("bf16", {"avx512_bf16": False, "avx512_vnni": True}, False),
+        ("int8", {"avx_vnni": True}, True),
+        ("int8", {"avx512_bf16": True, "avx_vnni_int8": True}, False),
+    ],
+)
+def test_a_precision_needs_its_instructions(monkeypatch, precision, capabilities, found):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    if found:
+        require_instructions(precision)
+    else:
+        with pytest.raises(
+            InputError, match=rf"^precision: '{precision}': this CPU has no .*; choose fp32\.$"
+        ):
+            require_instructions(precision)

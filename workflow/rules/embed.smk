@@ -65,6 +65,7 @@ rule embed_images:
             REMOTES.get(CLIPS[wildcards.clip].weights), "version", None
         ),
         zero_shot=dump(PARAMS.zero_shot, "prompt", "templates"),
+        precision=PARAMS.encoders.image_precision,
         preset=PARAMS.preset,
         code=code("embed_images"),
     message:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from pointspider.encoders.images.clip import load_clip
@@ -12,9 +13,12 @@ from pointspider.study.cloud_files import manifest_ids, read_clouds
 from pointspider.study.embeddings import by_level, write_embeddings, write_projection, write_prompts
 from pointspider.study.job import job
 from pointspider.study.renders import SHARD, read_renders
+from pointspider.training.device import pick_precision
 
 params, name = snakemake.params, snakemake.wildcards.clip
 renders = Path(snakemake.input.renders[0]).parent
+#: Renders that are also embedded in float32, if the precision is another.
+COMPARED = 32
 
 with job(snakemake.log[0]):
     # A hub name is no file: it comes as a parameter.
@@ -27,14 +31,21 @@ with job(snakemake.log[0]):
     write_projection(snakemake.output.projection, projection, name, params.preset)
 
     used = manifest_ids(snakemake.input.manifests)
+    precision = params.precision
+    if precision == "auto":
+        bf16 = pick_precision("auto", encoder.projection.device) == torch.bfloat16
+        precision = "bf16" if bf16 else "fp32"
+    some = read_renders(renders, sorted(used)[:: max(1, len(used) // COMPARED)])
+    cosine = 1.0 if precision == "fp32" else encoder.agreement(some, precision)
+    facts = {"precision": precision, "cosine_to_fp32": cosine}
     pairs = list(zip(snakemake.input.clouds, snakemake.output.images, strict=True))
     for source, target in tqdm(pairs, desc=f"embed renders with {name}", unit="class", disable=None):
         variants = {variant: ids for variant, (ids, _) in read_clouds(source, used).items()}
         # Not level by level: most have too few clouds of a class to fill a batch
         ids = [identity for ids in variants.values() for identity in ids]
         parts = [
-            encoder.encode_images(read_renders(renders, ids[i : i + SHARD]))
+            encoder.encode_images(read_renders(renders, ids[i : i + SHARD]), precision=precision)
             for i in range(0, len(ids), SHARD)
         ]
         layers = {layer: np.concatenate([part[layer] for part in parts]) for layer in parts[0]}
-        write_embeddings(target, by_level(variants, layers), name, params.preset)
+        write_embeddings(target, by_level(variants, layers), name, params.preset, **facts)

@@ -1,9 +1,12 @@
 """Table II, its measures, every pair of models, the accuracy at each corruption level, and the plots."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from pointspider.core.files import read_csv
 from pointspider.encoders.images.prompts import STYLES
+from pointspider.study.embeddings import read_precision
 from pointspider.study.evaluate.zero_shot import (
     CLOUD,
     cloud_hits,
@@ -45,4 +48,5 @@ with job(snakemake.log[0]):
     save(plot_corruptions(tables[output.corruptions], "top1", made["preset"]), output.corruptions_plot)
     for path, table in tables.items():
         write_table(path, table)
-    write_provenance(output.provenance, tables, **made)
+    precision = {Path(path).parent.name: read_precision(path) for path in inputs.images}
+    write_provenance(output.provenance, tables, **made, image_precision=precision)

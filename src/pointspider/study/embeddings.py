@@ -20,6 +20,7 @@ def write_embeddings(
     levels: Iterable[tuple[str, Sequence[str], Mapping[str, Rows]]],
     model: str,
     preset: str,
+    **facts: str | float,
 ) -> None:
     """Write the embeddings of one class.
 
@@ -27,7 +28,7 @@ def write_embeddings(
         path: the HDF5 file.
         levels: (level, n cloud ids, {layer: n rows}) one by one.
         model: name of the encoder; stored as an attribute of every group.
-        preset: likewise.
+        preset, facts: likewise.
     """
     write_hdf5(
         path,
@@ -36,7 +37,7 @@ def write_embeddings(
                 level,
                 Group(
                     {"cloud_id": np.asarray(cloud_ids, dtype=object), **layers},
-                    {"model": model, "preset": preset, "layers": ",".join(layers)},
+                    {"model": model, "preset": preset, "layers": ",".join(layers), **facts},
                 ),
             )
             for level, cloud_ids, layers in levels
@@ -90,6 +91,16 @@ def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence
     if len(widths) > 1:
         raise InputError(f"embeddings of layer '{layer}' differ in width: {sorted(widths)}.")
     return np.stack([rows[name] for name in cloud_ids]).astype(np.float32, copy=False)
+
+
+def read_precision(path: str | Path) -> dict[str, str | float]:
+    """Read in which precision the images of a class file were embedded, and its smallest cosine to float32.
+
+    Raises:
+        InputError: the file is broken.
+    """
+    attributes = next(iter(read_hdf5(path).values())).attributes
+    return {"precision": attributes["precision"], "cosine_to_fp32": float(attributes["cosine_to_fp32"])}
 
 
 def read_split(

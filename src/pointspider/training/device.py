@@ -32,3 +32,24 @@ def pick_precision(precision: str, device: torch.device) -> torch.dtype:
             native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
             return torch.bfloat16 if native else torch.float32
     raise InputError(f"precision: '{precision}' does not exist; choose fp32, bf16 or auto.")
+
+
+#: Ends of the names of the instructions that multiply in a precision, in `torch.cpu.get_capabilities`.
+INSTRUCTIONS = {"bf16": ("bf16",), "int8": ("vnni", "amx_int8")}
+
+
+def require_instructions(precision: str) -> None:
+    """Refuse a CPU that would emulate a precision, which is slower than float32.
+
+    Args:
+        precision: bf16 (AVX512-BF16, AMX-BF16) or int8 (VNNI, AMX-INT8).
+
+    Raises:
+        InputError: the CPU lacks the instructions.
+    """
+    capabilities = torch.cpu.get_capabilities()
+    if not any(found and name.endswith(INSTRUCTIONS[precision]) for name, found in capabilities.items()):
+        raise InputError(
+            f"precision: '{precision}': this CPU has no instructions for it "
+            f"({' or '.join(INSTRUCTIONS[precision])}); choose fp32."
+        )

@@ -10,21 +10,28 @@ Neither is normalised. Architecture, activation, image size, mean and standard d
 configuration. B: images, C: prompts, S: image size of the model in pixels.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from jaxtyping import Float32, UInt8
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
+from torch.ao.quantization import per_channel_dynamic_qconfig, quantize_dynamic
 from tqdm import tqdm
 
-from pointspider.training.device import pick_precision
+from pointspider.core.errors import InputError
+from pointspider.core.vectors import directions
+from pointspider.training.device import pick_precision, require_instructions
 
 #: Images per batch. Larger batches are not faster: on a CPU their activations exceed the caches, and a GPU is
 #: busy.
 BATCH_SIZE = {"cpu": 16, "cuda": 256}
+#: Least cosine to float32 of embeddings in another precision.
+AGREEMENT = 0.999
 
 
 @dataclass(frozen=True)
@@ -64,7 +71,7 @@ class ClipEncoder:
     """A frozen CLIP, see `pointspider.encoders.images.clip.load_clip`.
 
     Attributes:
-        vision: pixels (B, 3, S, S) to pooled embeddings (B, W).
+        vision: a module from pixels (B, 3, S, S) to pooled embeddings (B, W), in eval mode.
         projection: (W, D).
         tokenize: prompts to token numbers (C, T), padded.
         text: token numbers (C, T) to embeddings (C, D).
@@ -72,7 +79,7 @@ class ClipEncoder:
         preprocessing: of images.
     """
 
-    vision: Callable[[Tensor], Tensor]
+    vision: nn.Module
     projection: Tensor
     tokenize: Callable[[Sequence[str]], Tensor]
     text: Callable[[Tensor], Tensor]
@@ -93,20 +100,56 @@ class ClipEncoder:
         Args:
             images: square.
             batch_size: images per batch; None: `BATCH_SIZE`.
-            precision: of the tower's products, see `pointspider.training.device.pick_precision`. Weights,
-                norms and the projection stay float32.
+            precision: of the tower's products. fp32, bf16, auto: see
+                `pointspider.training.device.pick_precision`; weights, norms and the projection stay float32.
+                int8, on a CPU: linear layers have weights of 8 bits, a scale per output, and round each batch
+                of inputs to 8 bits; attention of open_clip's towers stays float32. See `agreement`.
 
         Returns:
             {"pooled": (B, W), "projected": (B, D)}.
+
+        Raises:
+            InputError: the precision does not exist, or the CPU lacks its instructions, or it is int8 on a
+                GPU.
         """
         device = self.projection.device
         size = batch_size or BATCH_SIZE[device.type]
-        dtype = pick_precision(precision, device)
+        if device.type == "cpu" and precision in ("bf16", "int8"):
+            require_instructions(precision)
+        elif precision == "int8":
+            raise InputError("precision: 'int8' is for CPUs; choose bf16.")
+        vision = self._int8 if precision == "int8" else self.vision
+        dtype = pick_precision("fp32" if precision == "int8" else precision, device)
         starts = tqdm(range(0, len(images), size), "CLIP images", unit="batch", disable=None, leave=False)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            batches = [self.vision(self.preprocessing(images[i : i + size], device)) for i in starts]
+            batches = [vision(self.preprocessing(images[i : i + size], device)) for i in starts]
         pooled = torch.cat(batches).float()
         return {"pooled": pooled.cpu().numpy(), "projected": (pooled @ self.projection).cpu().numpy()}
+
+    @cached_property
+    def _int8(self) -> nn.Module:
+        """`vision` with quantised linear layers."""
+        layers = {nn.Linear: per_channel_dynamic_qconfig}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PyTorch 2.15 deprecates it; torchao is another package
+            quantised: nn.Module = quantize_dynamic(self.vision, layers)  # type: ignore[no-untyped-call]  # torch.ao
+        return quantised
+
+    def agreement(self, images: UInt8[np.ndarray, "B H H 3"], precision: str) -> float:
+        """The smallest cosine, over images and both embeddings, between those in `precision` and in float32.
+
+        Raises:
+            InputError: it is below `AGREEMENT`.
+        """
+        exact, rough = (self.encode_images(images, precision=each) for each in ("fp32", precision))
+        pairs = [(directions(exact[layer]), directions(rough[layer])) for layer in exact]
+        cosine = min(float((one * other).sum(axis=1).min()) for one, other in pairs)
+        if cosine < AGREEMENT:
+            raise InputError(
+                f"precision: '{precision}' changes the embeddings of this CLIP: the smallest cosine to fp32 "
+                f"is {cosine:.4f}, less than {AGREEMENT}; choose fp32."
+            )
+        return cosine
 
     @torch.inference_mode()
     def encode_prompts(self, prompts: Sequence[str]) -> Float32[np.ndarray, "C D"]:

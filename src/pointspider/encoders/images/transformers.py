@@ -4,12 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
 from pointspider.core.errors import InputError
 from pointspider.encoders.images.encoder import ClipEncoder, Preprocessing, vector
+
+
+class Pooled(nn.Module):
+    """A vision tower as a function of pixels. The tower's own output is not projected."""
+
+    def __init__(self, tower: nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixels: Float[Tensor, "B 3 S S"]) -> Float[Tensor, "B W"]:
+        pooled: Tensor = self.tower(pixel_values=pixels).pooler_output
+        return pooled
 
 
 def load(directory: str, device: torch.device) -> ClipEncoder:
@@ -37,8 +50,7 @@ def load(directory: str, device: torch.device) -> ClipEncoder:
         return embeddings
 
     return ClipEncoder(
-        # Of CLIPModel's outputs only the tower's own pooler_output is not projected
-        vision=lambda pixels: model.vision_model(pixel_values=pixels).pooler_output,
+        vision=Pooled(model.vision_model),
         projection=model.visual_projection.weight.detach().T,
         tokenize=tokenize,
         text=text,

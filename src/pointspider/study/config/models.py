@@ -360,6 +360,9 @@ class Encoders(Section):
     """the CLIPs by name"""
     points: PointEncoder
     """the point encoder"""
+    image_precision: Literal["auto", "fp32", "bf16", "int8"]
+    """precision of the products that embed images; `auto`: bf16 on a GPU that supports it, else fp32; \
+`int8`: CPUs only; a CPU needs the instructions of `bf16` or `int8`"""
 
 
 class Table4(Section):
