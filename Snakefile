@@ -6,8 +6,8 @@
 #
 # INPUTS    params.yaml, data/sources.csv
 # OUTPUTS   results/<preset>/{tables,plots,sheets,speed}/, results/<preset>/metrics.json
-# STEPS     data -> render -> encoders -> embed -> map -> tables: a file of rules for each phase in workflow/rules/.
-#           Each phase has a target rule (data, render, speed, encoders, embed, map, tables, select) for dvc.yaml.
+# STEPS     data -> points; data -> render -> images; both -> map -> tables: a file of rules for each phase in workflow/rules/.
+#           Each phase has a target rule (data, render, speed, points, images, map, tables, select) for dvc.yaml.
 
 from snakemake.utils import min_version
 
@@ -61,8 +61,8 @@ include: "workflow/rules/fetch.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/speed.smk"
-include: "workflow/rules/encoders.smk"
-include: "workflow/rules/embed.smk"
+include: "workflow/rules/points.smk"
+include: "workflow/rules/images.smk"
 include: "workflow/rules/map.smk"
 include: "workflow/rules/alignment.smk"
 include: "workflow/rules/search.smk"

@@ -79,11 +79,11 @@ FLIPS = {  # a file, the rule that reads it, its target, and what the message sa
     "embeddings/points/cone.h5": (
         "train_mapper", "mappers/objects/none/runs.json", "embeddings/points/cone.h5",
     ),
-    "encoders/pointnet/model.safetensors": (
-        "embed_points", "embeddings/points/cone.h5", "encoders/pointnet/model.safetensors",
+    "encoders/points/pointnet/model.safetensors": (
+        "embed_points", "embeddings/points/cone.h5", "encoders/points/pointnet/model.safetensors",
     ),
-    "encoders/tiny-clip-patch8/open_clip_model.safetensors": (
-        "embed_images", "embeddings/prompts/tiny-clip-patch8.h5", "encoders/tiny-clip-patch8",
+    "encoders/images/tiny-clip-patch8/open_clip_model.safetensors": (
+        "embed_images", "embeddings/prompts/tiny-clip-patch8.h5", "encoders/images/tiny-clip-patch8",
     ),
     "mappers/objects/none/seed_0_last.safetensors": (
         "evaluate_mappers", "evaluations/objects/records.csv", "mappers/objects/none/seed_0_last.safetensors",

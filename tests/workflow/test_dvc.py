@@ -77,7 +77,7 @@ def restore(project) -> None:
 
 def test_selecting_another_mapper_reruns_no_render_and_no_embedding(reproduced):
     output = reproduced.run("dvc", "exp", "run", "-S", "mapper.norm=none", "--name", "base").stdout
-    for stage in ("data", "render", "encoders", "embed", "map"):
+    for stage in ("data", "points", "render", "images", "map"):
         assert f"Stage '{stage}' didn't change, skipping" in output
     assert jobs(output) == {"write the metrics of the mapper with norm 'none'": 1}
     metrics = json.loads((reproduced.directory / "results/embedded/metrics.json").read_text())
@@ -87,6 +87,18 @@ def test_selecting_another_mapper_reruns_no_render_and_no_embedding(reproduced):
     diff = json.loads(reproduced.run("dvc", "exp", "diff", "HEAD", "base", "--json").stdout)
     assert diff["params"]["params.yaml"] == {"mapper.norm": {"old": "layer", "new": "none"}}
     assert diff["metrics"]["results/embedded/metrics.json"]["mapper"]["new"] == "BASE"
+    restore(reproduced)
+
+
+@pytest.mark.slow
+def test_another_point_encoder_trains_no_clip_and_renders_nothing(reproduced):
+    output = reproduced.run("dvc", "exp", "run", "-S", "presets.embedded.encoders.points.name=dgcnn").stdout
+    for stage in ("data", "render", "speed", "images"):
+        assert f"Stage '{stage}' didn't change, skipping" in output
+    assert {"train dgcnn": 1, "embed the clouds with dgcnn": 1}.items() <= jobs(output).items()
+    assert not [job for job in jobs(output) if "tiny-clip" in job or job.startswith(("render", "build"))]
+    metrics = json.loads((reproduced.directory / RESULTS / "encoders/points/dgcnn/metrics.json").read_text())
+    assert metrics["n"] == 4
     restore(reproduced)
 
 

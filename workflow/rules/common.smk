@@ -65,7 +65,7 @@ POINT_EMBEDDINGS = [f"{RESULTS}/embeddings/points/{name}.h5" for name in CLASSES
 IMAGE_EMBEDDINGS = [f"{RESULTS}/embeddings/images/{{clip}}/{name}.h5" for name in CLASSES]
 PROMPTS = f"{RESULTS}/embeddings/prompts/{{clip}}.h5"
 PROJECTION = f"{RESULTS}/embeddings/projections/{{clip}}.h5"
-POINT_ENCODER = f"{RESULTS}/encoders/{PARAMS.encoders.points.name}"
+POINT_ENCODER = f"{RESULTS}/encoders/points/{PARAMS.encoders.points.name}"
 
 # Modules that registries import at run time, for the digests of code.
 POINT_ARCHITECTURE = f"pointspider.encoders.points.architectures.{PARAMS.encoders.points.name}"
@@ -119,7 +119,7 @@ def clip_weights(wildcards):
     weights = CLIPS[wildcards.clip].weights
     if weights in HUB:
         return []
-    return [f"{RESULTS}/encoders/{wildcards.clip}" if weights == "train" else weights]
+    return [f"{RESULTS}/encoders/images/{wildcards.clip}" if weights == "train" else weights]
 
 
 def clip_commit(wildcards):

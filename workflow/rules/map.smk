@@ -51,7 +51,7 @@ rule train_mapper:
         layer=PARAMS.alignment.image_embedding.layer,
         column=lambda wildcards: SPLITS[wildcards.split],
         checkpoints=f"{RESULTS}/checkpoints/{{split}}/{{norm}}",
-        init=PARAMS.mapper.init,
+        init=lambda wildcards: PARAMS.mapper.init,  # Snakemake would fill in {norm}
         settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
         seeds=PARAMS.mapper.seeds,
         code=code("train_mapper"),
@@ -113,7 +113,7 @@ rule choose_predictor:
         layer=PARAMS.alignment.image_embedding.layer,
         validation={**FITS, "used": PARAMS.baselines.choice_folds, "direct": SPACE is not None},
         settings=PARAMS.mapper.model_dump(exclude={"norm", "init", "seeds"}),
-        init=PARAMS.mapper.init,
+        init=lambda wildcards: PARAMS.mapper.init,  # Snakemake would fill in {norm}
         seed=PARAMS.mapper.seeds[0],
         code=code("choose_predictor"),
     message:

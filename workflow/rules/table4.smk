@@ -2,7 +2,7 @@
 #
 # INPUTS    manifests/, clouds/, embeddings/ of renders and prompts; table4/<encoder>/embeddings/; params: table4
 # OUTPUTS   table4/<encoder>/{records.csv,facts.json}    every measure; parameters and embedding rate
-#           table4/{table4,encoders}.csv, table4/table4.{json,md}
+#           table4/{table4,encoders}.csv, table4/table4.{json,md,svg}
 # STEPS     compare_encoder (one job per encoder) -> tabulate_encoders
 
 
@@ -62,6 +62,7 @@ rule tabulate_encoders:
         measures=f"{TABLE4}/encoders.csv",
         provenance=f"{TABLE4}/table4.json",
         page=f"{TABLE4}/table4.md",
+        plot=f"{TABLE4}/table4.svg",
     log:
         f"{LOGS}/tabulate_encoders.log",
     conda:

@@ -59,7 +59,7 @@ rule select_mapper:
         "../../envs/report.yaml"
     params:
         norm=PARAMS.mapper.norm,
-        init=PARAMS.mapper.init,
+        init=lambda wildcards: PARAMS.mapper.init,  # Snakemake would fill in {norm}
         prompts=PARAMS.zero_shot.class_names,
         code=code("select_mapper"),
     message:

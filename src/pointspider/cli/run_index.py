@@ -46,14 +46,14 @@ def models_of_run(
         raise InputError(f"{results}: has no embeddings; run `snakemake --cores all` first.")
     remotes = read_remotes(project / "data/sources.csv")
     points = params.encoders.points
-    checkpoint = results / "encoders" / points.name / "model.safetensors"
+    checkpoint = results / "encoders/points" / points.name / "model.safetensors"
     if points.checkpoint != "train":
         remote = remotes.get(points.checkpoint)
         checkpoint = project / (remote.place if remote else points.checkpoint)
     target = params.alignment.image_embedding
     clip = params.encoders.images[target.model]
     if clip.weights == "train":
-        directory = results / "encoders" / target.model
+        directory = results / "encoders/images" / target.model
     else:
         version = remotes[clip.weights].version if clip.weights in remotes else None
         directory = model_directory(clip.weights, clip.backend, version)

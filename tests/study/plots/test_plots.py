@@ -15,6 +15,7 @@ from pointspider.core.files import read_png
 from pointspider.study.evaluate.zero_shot import corruption_records
 from pointspider.study.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
 from pointspider.study.plots.corruptions import plot_corruptions
+from pointspider.study.plots.encoders import plot_encoders
 from pointspider.study.plots.search import plot_duplicates, plot_search, plot_seconds
 from pointspider.study.plots.sheets import cloud_sheet, contact_sheet, project
 from pointspider.study.plots.speed import plot_speed
@@ -64,6 +65,25 @@ class Draw:
         rows = self.alignment_tables(l1)["alignment_corruptions"]
         rows = rows[(rows["split"] == "objects") & rows["predictor"].isin(["ridge", *l1])]
         return plot_corruptions(rows, "skill", "embedded")
+
+    def encoders(self, skill: float = 0.1) -> Figure:
+        columns = [
+            "encoder",
+            "predictor",
+            "skill",
+            "skill_low",
+            "skill_high",
+            "image_r10",
+            "top1",
+            "classifier_top1",
+        ]
+        rows = [
+            ("pointnet", "ridge", 0.5, np.nan, np.nan, 0.9, 0.6, 0.8),
+            ("pointnet", "LNORM", skill, skill - 0.1, skill + 0.1, 0.5, 0.3, 0.8),
+            ("openshape_vitb32", "ridge", 0.4, np.nan, np.nan, 0.8, 0.5, np.nan),
+            ("openshape_vitb32", "LNORM", np.nan, np.nan, np.nan, np.nan, np.nan, np.nan),
+        ]
+        return plot_encoders(pd.DataFrame(rows, columns=columns), "embedded")
 
     def curves(self, l1: dict[str, list[float]] = L1) -> Figure:
         runs = [
@@ -121,6 +141,8 @@ FIGURES = {
     "search": lambda draw: draw.search(),
     "duplicates": lambda draw: draw.duplicates(),
     "seconds of search": lambda draw: draw.seconds(),
+    "encoders": lambda draw: draw.encoders(),
+    "an encoder off the axis": lambda draw: draw.encoders(-9.0),
 }
 
 
@@ -233,6 +255,16 @@ def test_retrieval_shows_every_predictor_and_chance(draw):
     assert dotted == [1 / 40, 5 / 40, 10 / 40]
     labels = [text.get_text() for text in figure.legends[0].get_texts()]
     assert [label for label in labels if "chance" in label] == [f"R@{k} by chance" for k in (1, 5, 10)]
+
+
+def test_encoders_have_a_row_each_and_a_failed_mapper_does_not_flatten_the_others(draw):
+    for skill, beyond in ((0.1, []), (-9.0, ["← -9"])):
+        axes = draw.encoders(skill).axes[0]
+        assert [label.get_text() for label in axes.get_yticklabels()] == ["pointnet", "openshape_vitb32"]
+        assert [text.get_text() for text in axes.texts] == beyond
+        assert axes.get_xlim()[0] > -0.5
+    labels = [text.get_text() for text in draw.encoders().legends[0].get_texts()]
+    assert sorted(labels) == ["LNORM", "classifier of the encoder", "ridge"]
 
 
 def test_skill_has_white_at_the_median_and_equal_reach_to_both_sides(draw):

@@ -1,9 +1,9 @@
-# Encoders that the workflow trains: those whose weights or checkpoint are `train`.
+# The point encoder, and the embeddings of every cloud that is aligned or evaluated.
 #
-# INPUTS    manifests/encoders.csv, its clouds and their renders; or ModelNet40; params: encoders
-# OUTPUTS   encoders/<point encoder>/    model.safetensors, history.csv, metrics.json
-#           encoders/<clip>/             an open_clip model directory, history.csv
-# STEPS     train_points, train_clip (one job per CLIP)
+# INPUTS    manifests/, clouds/<class>.h5; or ModelNet40 to train on; params: encoders.points
+# OUTPUTS   encoders/points/<name>/          model.safetensors, history.csv, metrics.json, unless it has a checkpoint
+#           embeddings/points/<class>.h5     the point encoder's global feature
+# STEPS     train_points -> embed_points
 
 
 rule train_points:
@@ -46,40 +46,33 @@ rule train_points:
         "../scripts/train_points.py"
 
 
-rule train_clip:
+rule embed_points:
     input:
-        manifest=MANIFESTS["encoders"],
-        renders=RENDERS,
+        manifests=EVALUATED,
+        clouds=CLOUDS,
+        model=point_checkpoint(),
     output:
-        directory(f"{RESULTS}/encoders/{{clip}}"),
+        POINT_EMBEDDINGS,
     log:
-        f"{LOGS}/train_clip/{{clip}}.log",
+        f"{LOGS}/embed_points.log",
     benchmark:
-        f"{BENCHMARKS}/train_clip/{{clip}}.tsv"
+        f"{BENCHMARKS}/embed_points.tsv"
     conda:
         "../../envs/learn.yaml"
-    threads: 1  # the bytes of a training depend on its threads
+    threads: 1
     resources:
         mem_mb=4000,
-        runtime=120,
+        runtime=240,
     params:
-        classes=CLASSES,
-        clip=lambda wildcards: CLIPS[wildcards.clip].training(),
-        zero_shot=dump(PARAMS.zero_shot, "prompt", "class_names"),
-        # Not an output: Snakemake deletes the outputs of a failed job
-        checkpoint=f"{RESULTS}/checkpoints/{{clip}}.safetensors",
-        seed=PARAMS.seeds.encoders,
-        code=code("train_clip"),
+        name=PARAMS.encoders.points.name,
+        preset=PARAMS.preset,
+        code=code("embed_points", POINT_ARCHITECTURE),
     message:
-        "train {wildcards.clip}"
+        "embed the clouds with {params.name}"
     script:
-        "../scripts/train_clip.py"
+        "../scripts/embed_points.py"
 
 
-rule encoders:
+rule points:
     input:
-        rules.train_points.output if PARAMS.encoders.points.checkpoint == "train" else [],
-        expand(
-            rules.train_clip.output,
-            clip=[name for name, clip in CLIPS.items() if clip.weights == "train"],
-        ),
+        rules.embed_points.output,

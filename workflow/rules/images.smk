@@ -1,38 +1,41 @@
-# Embeddings of every cloud that is aligned or evaluated, of its render, and of the prompts.
+# The CLIPs, and the embeddings of the renders and the prompts.
 #
-# INPUTS    manifests/{alignment,test,roulette}.csv, clouds/<class>.h5, renders/<class>/, encoders/<name>/ or published weights
-# OUTPUTS   embeddings/points/<class>.h5           the point encoder's global feature
+# INPUTS    manifests/, clouds/<class>.h5, renders/<class>/; params: encoders.images
+# OUTPUTS   encoders/images/<clip>/                an open_clip model directory, history.csv, of a CLIP trained here
 #           embeddings/images/<clip>/<class>.h5    layers pooled and projected
 #           embeddings/prompts/<clip>.h5           the prompts of each class, in every style
 #           embeddings/projections/<clip>.h5       the matrix from pooled to projected
-# STEPS     embed_points, embed_images (one job per model: loading it costs more than embedding a class)
+# STEPS     train_clip (one job per CLIP) -> embed_images (one job per model: loading it costs more than a class)
 
 
-rule embed_points:
+rule train_clip:
     input:
-        manifests=EVALUATED,
-        clouds=CLOUDS,
-        model=point_checkpoint(),
+        manifest=MANIFESTS["encoders"],
+        renders=RENDERS,
     output:
-        POINT_EMBEDDINGS,
+        directory(f"{RESULTS}/encoders/images/{{clip}}"),
     log:
-        f"{LOGS}/embed_points.log",
+        f"{LOGS}/train_clip/{{clip}}.log",
     benchmark:
-        f"{BENCHMARKS}/embed_points.tsv"
+        f"{BENCHMARKS}/train_clip/{{clip}}.tsv"
     conda:
         "../../envs/learn.yaml"
-    threads: 1
+    threads: 1  # the bytes of a training depend on its threads
     resources:
         mem_mb=4000,
-        runtime=240,
+        runtime=120,
     params:
-        name=PARAMS.encoders.points.name,
-        preset=PARAMS.preset,
-        code=code("embed_points", POINT_ARCHITECTURE),
+        classes=CLASSES,
+        clip=lambda wildcards: CLIPS[wildcards.clip].training(),
+        zero_shot=dump(PARAMS.zero_shot, "prompt", "class_names"),
+        # Not an output: Snakemake deletes the outputs of a failed job
+        checkpoint=f"{RESULTS}/checkpoints/{{clip}}.safetensors",
+        seed=PARAMS.seeds.encoders,
+        code=code("train_clip"),
     message:
-        "embed the clouds with {params.name}"
+        "train {wildcards.clip}"
     script:
-        "../scripts/embed_points.py"
+        "../scripts/train_clip.py"
 
 
 rule embed_images:
@@ -74,7 +77,6 @@ rule embed_images:
         "../scripts/embed_images.py"
 
 
-rule embed:
+rule images:
     input:
-        rules.embed_points.output,
         expand(rules.embed_images.output, clip=CLIPS),
