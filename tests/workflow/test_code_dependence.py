@@ -1,5 +1,7 @@
 """Which jobs run again after an edit of the code."""
 
+import shutil
+
 import pytest
 
 pytestmark = pytest.mark.workflow
@@ -84,3 +86,15 @@ def test_another_point_encoder_runs_what_depends_on_it(edited):
     }
     unchanged |= {"embed_images", "tabulate_zero_shot", "draw_renders", "draw_clouds"}
     assert not unchanged & set(plan)
+
+
+def test_fine_tuning_runs_the_mappers_and_what_follows(edited):
+    """`{norm}` in the path is not a wildcard of Snakemake."""
+    first = edited.directory / "first"
+    first.mkdir()
+    for norm in ("none", "layer", "response"):
+        trained = edited.directory / f"results/embedded/mappers/objects/{norm}/seed_0_last.safetensors"
+        shutil.copy(trained, first / f"{norm}.safetensors")
+    plan = edited.planned("--config", "mapper={init: 'first/{norm}.safetensors'}")
+    assert (plan["train_mapper"], plan["choose_predictor"], plan["select_mapper"]) == (6, 1, 1)
+    assert not {"fit_predictors", "embed_points", "embed_images", "render_class"} & set(plan)
