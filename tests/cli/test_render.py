@@ -1,9 +1,12 @@
 """`pointspider render`: what is read, drawn, skipped, reported and written."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -435,8 +438,18 @@ def test_bad_input_ends_with_one_line_and_no_picture(clouds, monkeypatch, argume
     assert not [name for name in os.listdir(clouds) if name.startswith("x.")]
 
 
-def test_an_output_without_permission_is_found_first(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(InputError, match=rf"x\.png: cannot be written: no permission for {tmp_path}"):
+def test_an_output_that_the_system_refuses_is_found_first(tmp_path, monkeypatch):
+    check_output(tmp_path / "new/x.png", directory=False)
+    with pytest.raises(InputError, match=r"x{300}\.png: cannot be written \(File name too long\)"):
+        check_output(tmp_path / f"{'x' * 300}.png", directory=False)
+    if Path("/proc/self").exists():  # also for root
+        with pytest.raises(InputError, match=r"^/proc/x\.png: cannot be written \("):
+            check_output(Path("/proc/x.png"), directory=False)
+
+    def refuse(dir: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(InputError, match=r"x\.png: cannot be written \(Permission denied\)"):
         check_output(tmp_path / "new/x.png", directory=False)
-    assert not (tmp_path / "new").exists()
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,6 @@
 """Find the clouds that a command reads, and check where it writes, before it starts."""
 
-import os
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -92,11 +92,21 @@ def _names(files: list[tuple[Path, Path]]) -> list[str]:
 
 
 def check_output(path: Path, directory: bool) -> None:
-    """Check that a file or directory can be written, without writing anything.
+    """Check that a file or directory can be written; nothing is left behind.
 
     Raises:
         InputError: it cannot; says why.
     """
+    try:
+        nearest = _nearest_directory(path, directory)
+        with tempfile.TemporaryFile(dir=nearest):  # permissions do not say what a file system refuses
+            pass
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def _nearest_directory(path: Path, directory: bool) -> Path:
+    """Return the directory that exists and in which an output, or the directories above it, are created."""
     if directory and path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; give a directory for several clouds.")
     if not directory and path.is_dir():
@@ -106,5 +116,4 @@ def check_output(path: Path, directory: bool) -> None:
         nearest = nearest.parent
     if not nearest.is_dir():
         raise InputError(f"{path}: cannot be written, since {nearest} is a file.")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: cannot be written: no permission for {nearest}.")
+    return nearest
