@@ -239,6 +239,18 @@ def test_a_path_that_does_not_exist_and_is_not_fetched_is_an_error(paper, remote
     resolved(paper, remotes=remotes)
 
 
+@pytest.mark.parametrize("keys", ["presets.embedded.encoders.points.checkpoint", "mapper.init"])
+def test_a_path_with_braces_is_refused(params, tmp_path, keys):
+    (tmp_path / "{a}.safetensors").touch()
+    *parents, last = keys.split(".")
+    node = params
+    for parent in parents:
+        node = node[parent]
+    node[last] = str(tmp_path / "{a}.safetensors")
+    with pytest.raises(InputError, match=rf"{keys}: '.*' has braces, which Snakemake cannot read; rename it"):
+        resolved(params, remotes={})
+
+
 def test_a_mapper_to_start_from_exists_and_has_the_norm(params, tmp_path):
     path = str(tmp_path / "{norm}.safetensors")
     params["mapper"]["init"] = path

@@ -273,8 +273,17 @@ def _locate(config: _Config, params: Params, remotes: Mapping[str, Remote]) -> P
                 "data there.",
                 params.preset,
             )
+        _check_braces(config, params, key, path)
         params = _replace(params, key, path)
     return params
+
+
+def _check_braces(config: _Config, params: Params, key: Key, path: str) -> None:
+    """Refuse a path that Snakemake would read as a pattern."""
+    if set("{}") & set(path):
+        raise config.error(
+            key, f"'{path}' has braces, which Snakemake cannot read; rename it.", params.preset
+        )
 
 
 def _check_init(config: _Config, params: Params, path: str, norm: str) -> None:
@@ -282,6 +291,7 @@ def _check_init(config: _Config, params: Params, path: str, norm: str) -> None:
     from pointspider.mappers.tensors import read_predictor
 
     key = "mapper", "init"
+    _check_braces(config, params, key, path)
     if not Path(path).is_file():
         raise config.error(key, f"'{path}' does not exist; correct it, or set it to null.", params.preset)
     try:
