@@ -93,11 +93,11 @@ def test_the_benchmarks_pointnet_is_selected_by_one_line(project):
 @pytest.mark.slow
 def test_both_layouts_of_renders_give_the_same_results(project):
     """With every object aligned at every corruption level."""
-    read = "embeddings/**/*.h5", "sheets/renders.png", "encoders/*/*.safetensors"
+    read = "embeddings/**/*.h5", "sheets/renders.png", "encoders/*/*/*.safetensors"
     contents = {}
     for layout in ("shards", "png"):
         project.change({"alignment.clouds": "all", "render.layout": layout})
-        project.snakemake(*(["--", "embed", f"{RESULTS}/sheets/renders.png"] if contents else []))
+        project.snakemake(*(["--", "points", "images", f"{RESULTS}/sheets/renders.png"] if contents else []))
         results = project.directory / RESULTS
         pictures = sorted(path.name for path in results.glob("renders/cone/**/[!.]*.*"))
         contents[layout] = {
