@@ -158,7 +158,7 @@ SELECT = {"write the metrics of the mapper with norm 'layer'": 1}
 def test_experiments_outside_of_the_workspace_run_their_stages_only(reproduced, mode):
     """Modification times are wrong there, and two workers run two experiments at a time."""
     names = ["first", "second"] if mode == "--queue" else ["third"]
-    for name, top in zip(names, ("[1,2]", "[2,3]"), strict=False):
+    for name, top in zip(names, ("[1,2]", "[1]"), strict=False):
         output = reproduced.run(
             "dvc", "exp", "run", mode, "-S", f"zero_shot.top={top}", "--name", name
         ).stdout
