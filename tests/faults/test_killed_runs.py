@@ -74,7 +74,7 @@ def test_a_run_killed_at_random_moments_loses_no_byte(finished_project, make_pro
         assert not any(Path(f"/proc/{pid}").exists() for pid in jobs)
         unlock(project)
     project.snakemake()
-    assert len(hit) >= 6, hit  # rules in the middle of whose jobs the run was killed
+    assert len(hit) >= 4, hit  # rules in the middle of whose jobs the run was killed
     assert hashes(project.directory / RESULTS) == hashes(finished_project.directory / RESULTS)
     assert project.planned() == {}
 

@@ -302,8 +302,6 @@ def test_same_bytes_whatever_the_order_of_the_objects(draw):
 
 
 def test_with_a_number_of_objects_a_class_changes_no_cloud_of_another():
-    """So its files run no job of another class: see workflow/rules/data.smk."""
-
     def drawn(extra: list[str]) -> pd.DataFrame:
         names = {name: [f"{number:04d}" for number in range(9)] for name in "abc"}
         names["b"] = names["b"][2:] + extra

@@ -5,21 +5,6 @@
 #           manifests/<name>.csv         the clouds that each step uses
 #           clouds/<class>.h5            those clouds, a group per corruption level
 # STEPS     list_objects -> draw_manifests -> build_clouds (one job per class)
-#
-# A job of a class runs again if files of this class or DRAWN change, not if the manifests do: with a given number of
-# objects per class, the objects of a class determine its rows. Otherwise, every object may change every row.
-
-FIXED = PARAMS.clouds.evaluation_objects is not None
-DRAWN = {
-    "classes": CLASSES,
-    "corruptions": PARAMS.clouds.corruptions,
-    "severities": PARAMS.clouds.severities,
-    "encoder_variants": PARAMS.clouds.encoder_variants,
-    "alignment": dump(PARAMS.alignment, "clouds", "split", "held_out_classes"),
-    "test": PARAMS.test.clouds,
-    "repeats": PARAMS.roulette.repeats,
-    "seeds": dump(PARAMS.seeds, "alignment", "split", "test", "roulette", "encoders"),
-}
 
 
 rule list_objects:
@@ -51,7 +36,13 @@ rule draw_manifests:
     conda:
         "../../envs/report.yaml"
     params:
-        **DRAWN,
+        corruptions=PARAMS.clouds.corruptions,
+        severities=PARAMS.clouds.severities,
+        encoder_variants=PARAMS.clouds.encoder_variants,
+        alignment=dump(PARAMS.alignment, "clouds", "split", "held_out_classes"),
+        test=PARAMS.test.clouds,
+        repeats=PARAMS.roulette.repeats,
+        seeds=dump(PARAMS.seeds, "alignment", "split", "test", "roulette", "encoders"),
         code=code("draw_manifests"),
     message:
         "draw the clouds to align, evaluate and train on"
@@ -62,7 +53,7 @@ rule draw_manifests:
 rule build_clouds:
     input:
         source_files,
-        manifests=[ancient(path) if FIXED else path for path in MANIFESTS.values()],
+        manifests=rules.draw_manifests.output,
     output:
         f"{RESULTS}/clouds/{{class_name}}.h5",
     log:
@@ -77,8 +68,6 @@ rule build_clouds:
     params:
         clouds=dump(PARAMS.clouds),
         seeds=dump(PARAMS.seeds, "objects", "corruptions"),
-        drawn=DRAWN,
-        drawing=[code("list_objects"), code("draw_manifests")],
         code=code("build_clouds", *SOURCE_CODE, *CORRUPTION_CODE),
     message:
         "build the clouds of {wildcards.class_name}"
