@@ -42,7 +42,7 @@ def clouds(project) -> dict[str, bytes]:
 
 
 def test_changes_run_what_they_need(own):
-    """Nothing for files that are no clouds; with a given number of objects, other classes keep their bytes."""
+    """Nothing for files that are no clouds. Other classes keep their bytes."""
     mine, store = own.directory / "mine", own.directory / "store"
     for name in (
         "chair/.DS_Store",
