@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export USER ?= user
 export XDG_CACHE_HOME ?= $(shell test -w "$$HOME" && echo "$$HOME/.cache" || echo "$(CURDIR)/tmp/cache")
 
-.PHONY: tables test test-all fuzz lint audit sync bench-data bench-render bench-mapper paper-smoke paper-dry-run lock schema publish report crate
+.PHONY: tables test test-all fuzz lint audit sync bench-data bench-gpu bench-render bench-mapper paper-smoke paper-dry-run lock schema publish report crate
 
 tables: $(INSTALLED)
 	snakemake --cores all $(SNAKEMAKE_ARGS)
@@ -72,6 +72,10 @@ bench-data: $(INSTALLED)
 # Benchmark training and prediction of mappers against a plain PyTorch loop: benchmarks/out/mapper.csv.
 bench-mapper: $(INSTALLED)
 	python benchmarks/mapper.py
+
+# Benchmark renders, mappers and CLIPs on a GPU (8 minutes): benchmarks/gpu.md.
+bench-gpu: $(INSTALLED)
+	python benchmarks/gpu.py
 
 # Benchmark the renderer at full size (12 minutes on a quiet machine): benchmarks/out/rendering.csv.
 bench-render: $(INSTALLED)

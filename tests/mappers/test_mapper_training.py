@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 from pointspider.core.errors import InputError
+from pointspider.mappers import training
 from pointspider.mappers.base import LABELS
 from pointspider.mappers.network import Mapper
 from pointspider.mappers.settings import MapperSettings
@@ -284,7 +286,7 @@ def steps_taken(monkeypatch) -> list:
     return steps
 
 
-@pytest.mark.parametrize(("norm", "batch_size"), [("none", None), ("layer", 20), ("response", 20)])
+@pytest.mark.parametrize(("norm", "batch_size"), [("none", None)])
 def test_a_killed_training_goes_on_to_the_same_bytes(norm, batch_size, tmp_path, monkeypatch):
     path = tmp_path / "seed_0.safetensors"
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
@@ -416,3 +418,16 @@ def test_broken_embeddings_are_refused_naming_the_row(which, what, value):
     data[which][5, 2] = value
     with pytest.raises(InputError, match=f"{what} split: NaN or inf in row 5"):
         train(data)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="PyTorch's inductor needs a C++ compiler")
+@pytest.mark.parametrize(("norm", "batch_size"), [("none", None), ("layer", 20), ("response", 20)])
+def test_the_step_that_a_gpu_compiles_has_the_losses_of_the_plain_one(monkeypatch, norm, batch_size):
+    plain = train(norm=norm, epochs=3, batch_size=batch_size)
+    monkeypatch.setattr(training, "COMPILED", {"cpu"})
+    torch.compiler.reset()
+    compiled = train(norm=norm, epochs=3, batch_size=batch_size)
+    np.testing.assert_allclose(compiled.train_loss, plain.train_loss, rtol=1e-5)
+    np.testing.assert_allclose(compiled.test_loss, plain.test_loss, rtol=1e-5)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0

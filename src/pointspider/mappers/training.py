@@ -31,6 +31,8 @@ from pointspider.training.loop import Metrics, OnEpoch, reproducible, run_epochs
 
 #: A training has diverged if its test loss ends above this many times its lowest, even if it is finite.
 DIVERGED = 10
+#: Devices for which the training step is compiled; on a CPU that takes longer than it saves.
+COMPILED = {"cuda"}
 
 
 @dataclass(frozen=True)
@@ -261,7 +263,7 @@ def _loss(
         return l1_loss(predicted.float(), y)  # mean over rows and output width
 
     # On a GPU forward and backward become CUDA graphs: small batches would wait for kernel launches
-    return torch.compile(loss, mode="reduce-overhead") if device.type == "cuda" else loss
+    return torch.compile(loss, mode="reduce-overhead") if device.type in COMPILED else loss
 
 
 def _batches(
