@@ -77,7 +77,7 @@ def test_the_example_of_fine_tuning_on_road_objects(finished_copy, root):
     config = yaml.safe_load(example)
     preset = config["presets"]["embedded"]
     preset["clouds"] |= {"evaluation_objects": 4, "encoder_objects": 2, "classes": "all"}
-    preset["alignment"]["split"] = {"train": 12, "test": 8}
+    preset["alignment"] = {"split": {"train": 12, "test": 8}, "held_out_classes": 2}
     (finished_copy.directory / "road.yaml").write_text(yaml.safe_dump(config))
     results, mappers = finished_copy.directory / RESULTS, finished_copy.directory / "my_mappers"
     mappers.mkdir()
