@@ -35,8 +35,10 @@ with job(snakemake.log[0]):
     if precision == "auto":
         bf16 = pick_precision("auto", encoder.projection.device) == torch.bfloat16
         precision = "bf16" if bf16 else "fp32"
-    some = read_renders(renders, sorted(used)[:: max(1, len(used) // COMPARED)])
-    cosine = 1.0 if precision == "fp32" else encoder.agreement(some, precision)
+    cosine = 1.0
+    if precision != "fp32":
+        some = read_renders(renders, sorted(used)[:: max(1, len(used) // COMPARED)])
+        cosine = encoder.agreement(some, precision)
     facts = {"precision": precision, "cosine_to_fp32": cosine}
     pairs = list(zip(snakemake.input.clouds, snakemake.output.images, strict=True))
     for source, target in tqdm(pairs, desc=f"embed renders with {name}", unit="class", disable=None):
