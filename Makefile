@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PRESET ?= embedded
+FUZZ_SECONDS ?= 60
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 PYTEST_ARGS := --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
@@ -22,9 +23,9 @@ test: $(INSTALLED) lint
 test-all: $(INSTALLED) lint
 	pytest $(PYTEST_ARGS) -m ""
 
-# Damaged and hostile input for every reader, a minute each.
+# Damaged and hostile input for every reader, FUZZ_SECONDS each.
 fuzz: $(INSTALLED)
-	POINTSPIDER_FUZZ_SECONDS=60 pytest -v -m "" tests/fuzz
+	POINTSPIDER_FUZZ_SECONDS=$(FUZZ_SECONDS) pytest --numprocesses logical --maxprocesses 8 -m "" tests/fuzz
 
 lint: $(INSTALLED)
 	ruff check . && ruff format --check .

@@ -393,7 +393,13 @@ def test_movies_turn_once_or_follow_poses(clouds, tmp_path):
         (["a.npy", "x.png", "--fov", "200"], "camera: fov is 200"),
         (["a.npy", "x.png", "--camera", "half.txt"], r"half\.txt: cannot be read as JSON|not an object"),
         (["a.npy", "x.png", "--palette", "list.json"], r"list\.json: a palette is JSON like"),
+        (["a.npy", "x.png", "--palette", "numbers.json"], r"numbers\.json: a palette is JSON like"),
+        (["a.npy", "x.png", "--camera", "far.json"], r"far\.json: camera: distance is 1000.*, must"),
         (["a.npy", "x.gif", "--poses", "half.txt"], r"half\.txt"),
+        (["a.npy", "x.gif", "--poses", "list.json"], r"list\.json: poses are a list of cameras"),
+        (["a.npy", "x.gif", "--poses", "lists.json"], r"lists\.json: poses are a list of cameras"),
+        (["a.npy", "x.png", "--labels", "archive.npy"], r"archive\.npy: cannot be read as a number"),
+        (["a.npy", "x.png", "--labels", "short.npy"], r"short\.npy: cannot be read as a number per point"),
         (["a.npy", "x.png", "--max-points", "0"], "--max-points: 0 must be above 0"),
         (["a.npy", "x.gif", "--frames", "0"], "--frames: 0 must be above 0"),
         (["a.npy", "x.png", "--format", "doc"], "'doc' is not a format"),
@@ -418,6 +424,15 @@ def test_bad_input_ends_with_one_line_and_no_picture(clouds, monkeypatch, argume
     (clouds / "short.txt").write_text("1\n2\n")
     (clouds / "half.txt").write_text("0.5\n" * 60)
     (clouds / "list.json").write_text("[]")
+    (clouds / "lists.json").write_text("[[]]")
+    (clouds / "numbers.json").write_text('{"0": 1}')
+    (clouds / "far.json").write_text(f'{{"distance": {10**400}}}')
+    np.savez("archive.npz", np.arange(60))
+    (clouds / "archive.npz").rename(clouds / "archive.npy")
+    with open("short.npy", "wb") as file:  # declares a terabyte
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f8", "fortran_order": False, "shape": (2**37,)}
+        )
     np.save("one.npy", np.ones((1, 3)))
     (clouds / "blank.npy").write_text("")
     np.save("none3.npy", np.empty((0, 3)))

@@ -245,7 +245,7 @@ def test_a_broken_row_of_hdf5_is_named(chairs):
         ({"points": np.ones((2, 3))}, "has no dataset 'data', but points"),
         ({"data/x": np.ones((2, 3))}, "has no dataset 'data'"),
         ({"data": np.ones((2, 5, 4))}, r"'data' must be \(n, P, 3\) or \(P, 3\), not \(2, 5, 4\)"),
-        ({"data": np.ones((0, 5, 3))}, "has no clouds"),
+        ({"data": np.ones((0, 5, 3))}, "has no points"),
     ],
 )
 def test_hdf5_of_another_layout(chairs, content, message):

@@ -1,15 +1,18 @@
 """Readers of cloud files: formats and their dialects, attributes, and one sentence for unreadable files."""
 
+import json
 import struct
 import subprocess
 import sys
+import tracemalloc
+import zipfile
 
 import h5py
 import laspy
 import numpy as np
 import pytest
 import trimesh
-from pypcd4 import PointCloud
+from pypcd4 import Encoding, PointCloud
 
 from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.registry import FORMATS, Format, count_clouds, extensions, load_cloud
@@ -408,3 +411,97 @@ def test_dimensions_of_las_are_fields(tmp_path):
     assert cloud.fields["intensity"].tolist() == [5, 6, 7]
     assert cloud.fields["classification"].tolist() == cloud.labels.tolist() == [2, 2, 6]
     assert {"x", "X", "red"}.isdisjoint(cloud.fields)
+
+
+# -------------------------------------------------------------- files that declare more than they can hold
+
+
+def npy_without_points(path):
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(
+            file, {"descr": "<f4", "fortran_order": False, "shape": (10**12, 0, 3)}
+        )
+        file.write(bytes(4))
+
+
+def npz_of_one_array(path, shape, content):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("points.npy", "w") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        file.write(content)
+
+
+def hdf5_without_bytes(path):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("data", (10**6, 10**6, 3), np.float32, chunks=(1, 1000, 3))
+
+
+def compressed_pcd(path):
+    PointCloud.from_xyz_points(POINTS).save(path, Encoding.BINARY_COMPRESSED)
+    head, mark, body = path.read_bytes().partition(b"compressed\n")
+    path.write_bytes(head + mark + body[:4] + struct.pack("<I", 2**32 - 1) + body[8:])
+
+
+def pcd_of_many_columns(path):
+    PointCloud.from_xyz_points(POINTS).save(path)
+    path.write_bytes(path.read_bytes().replace(b"COUNT 1 1 1", b"COUNT 1 1 1000000000"))
+
+
+def glb_without_a_buffer(path):
+    trimesh.creation.box().export(path)
+    content = path.read_bytes()
+    length = int.from_bytes(content[12:16], "little")
+    header = json.loads(content[20 : 20 + length])
+    header["accessors"].append({"componentType": 5126, "type": "VEC3", "count": 10**10})
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 4)
+    body = content[20 + length :]
+    size = struct.pack("<I", 20 + len(text) + len(body))
+    path.write_bytes(content[:8] + size + struct.pack("<I", len(text)) + content[16:20] + text + body)
+
+
+def las_of_many_records(path):
+    las(path)
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + struct.pack("<I", 2**32 - 1) + content[104:])
+
+
+def las_cut(path):
+    las(path)
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+@pytest.mark.parametrize(
+    ("name", "writer", "message"),
+    [
+        ("a.npy", npy_without_points, "has no points"),
+        ("a.npz", lambda path: npz_of_one_array(path, (10**9, 3), bytes(120)), "ends too early"),
+        ("a.npz", lambda path: npz_of_one_array(path, (10**12, 0, 3), b""), "has no points"),
+        ("a.h5", hdf5_without_bytes, "declares 12,000,000,000,000 bytes of data in a file of"),
+        ("a.pcd", compressed_pcd, "declares 4,294,967,295 bytes"),
+        ("a.pcd", pcd_of_many_columns, "declares 5,000,000,010 bytes"),
+        ("a.glb", glb_without_a_buffer, "declares 10,000,000,"),
+        ("a.las", las_of_many_records, "declares 231,928,233,930 bytes"),
+        ("a.las", las_cut, "is it complete?"),
+    ],
+)
+def test_a_file_cannot_declare_more_than_it_can_hold(tmp_path, name, writer, message):
+    """It is refused before memory is allocated, or as many names are listed."""
+    writer(tmp_path / name)
+    tracemalloc.start()
+    with pytest.raises(InputError) as caught:
+        load_cloud(tmp_path / name, row=0 if name == "a.h5" else None)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert message in str(caught.value)
+    assert most < 50_000_000
+
+
+def test_a_list_of_negative_length_does_not_turn_back(write):
+    """Or a few bytes would be read for ever."""
+    header = ("element face 4000000000", "property list char char vertex_indices", "element vertex 1", *XYZ)
+    path = write("a.ply", ply(b"\1\0\xff\0\0", *header, form="binary_little_endian"))
+    with pytest.raises(InputError, match="a list of 'face' has the length -1"):
+        load_cloud(path)
+    path = write("a.ply", ply("-1 0\n", "element face 1", *header[1:]))
+    with pytest.raises(InputError, match="a list of 'face' has the length -1"):
+        load_cloud(path)

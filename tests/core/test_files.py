@@ -2,8 +2,10 @@
 
 import os
 import stat
+import struct
 import subprocess
 import sys
+import zlib
 
 import h5py
 import numpy as np
@@ -118,6 +120,11 @@ def test_png_round_trip_and_truncation(tmp_path):
         read_png(tmp_path / "missing.png")
     with pytest.raises(TypeError, match=r"not uint8 \(9, 7, 2\)"):
         write_png(path, image[..., :2])
+    header = b"IHDR" + struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    end = b"\0\0\0\0IEND" + struct.pack(">I", zlib.crc32(b"IEND"))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\x0d" + header + struct.pack(">I", zlib.crc32(header)) + end)
+    with pytest.raises(InputError, match=r"image\.png: not a complete image .*exceeds limit"):
+        read_png(path)
 
 
 def test_hdf5_round_trip_same_bytes(tmp_path):
@@ -181,6 +188,8 @@ def test_json_round_trip(tmp_path):
     write_json(tmp_path / "a.json", {"a": 1})
     assert read_json(tmp_path / "a.json") == {"a": 1}
     (tmp_path / "a.json").unlink()
-    (tmp_path / "a.json").write_text("{")
-    with pytest.raises(InputError, match=r"a\.json: cannot be read as JSON"):
-        read_json(tmp_path / "a.json")
+    for damaged in ("{", "[" * 100_000):
+        (tmp_path / "a.json").unlink(missing_ok=True)
+        (tmp_path / "a.json").write_text(damaged)
+        with pytest.raises(InputError, match=r"a\.json: cannot be read as JSON"):
+            read_json(tmp_path / "a.json")

@@ -4,13 +4,14 @@
 """
 
 import copy
+import faulthandler
 import json
 import os
 import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,10 +25,16 @@ import trimesh
 import yaml
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
-from pypcd4 import PointCloud
+from PIL import Image
+from pypcd4 import Encoding, PointCloud
 
+from pointspider.cli.drawing import read_poses
+from pointspider.cli.inputs import Item
+from pointspider.cli.placing import read_numbers, read_palette
+from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.registry import FORMATS, count_clouds, load_cloud
 from pointspider.clouds.sources.folder import FolderSettings, FolderSource
+from pointspider.clouds.sources.modelnet40 import ModelNet40, ModelNet40Settings
 from pointspider.clouds.sources.modelnet40c import ModelNet40C, ModelNet40CSettings
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_csv, read_hdf5, read_json, read_png, write_png
@@ -38,6 +45,7 @@ from pointspider.index.models import read_picture
 from pointspider.index.store import Store, encode, writing
 from pointspider.mappers.affine import Affine
 from pointspider.mappers.files import load_predictor
+from pointspider.render.scene import Camera
 from pointspider.study.config.load import resolve
 from pointspider.study.fetch import unpack
 from pointspider.study.remote import read_remotes
@@ -45,8 +53,8 @@ from pointspider.study.remote import read_remotes
 #: Seconds per reader; 0: one round of EXAMPLES.
 SECONDS = float(os.environ.get("POINTSPIDER_FUZZ_SECONDS", "0"))
 EXAMPLES = 200 if SECONDS else 15
-#: Bounds of one example.
-MOST_SECONDS, MOST_BYTES = 20, 12 << 30
+#: Bounds of one example: a file of a few kilobytes.
+MOST_SECONDS, MOST_BYTES = 20, 2 << 30
 POINTS = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
 BOX = trimesh.creation.box()
 
@@ -66,6 +74,21 @@ def hdf5(path: Path) -> None:
         file["label"] = np.zeros((1, 1), np.int64)
 
 
+#: Binary, with lists whose lengths may be negative, and rows of different lengths.
+SIGNED_PLY = b"""ply
+format binary_little_endian 1.0
+element face 2
+property list char int vertex_indices
+element vertex 4
+property float x
+property float y
+property float z
+end_header
+"""
+SIGNED_PLY += b"\3" + np.arange(3, dtype="<i4").tobytes() + b"\4" + np.arange(4, dtype="<i4").tobytes()
+SIGNED_PLY += POINTS[:4].astype("<f4").tobytes()
+
+
 def ascii_ply(path: Path) -> None:
     BOX.export(path, encoding="ascii")
 
@@ -80,6 +103,9 @@ CLOUDS: dict[str, Callable[[Path], object]] = {
     "a.xyz": lambda path: np.savetxt(path, POINTS, fmt="%.3f"),
     "a.ply": BOX.export,
     "ascii.ply": ascii_ply,
+    "signed.ply": lambda path: path.write_bytes(SIGNED_PLY),
+    "compressed.pcd": lambda path: PointCloud.from_xyz_points(POINTS).save(path, Encoding.BINARY_COMPRESSED),
+    "ascii.pcd": lambda path: PointCloud.from_xyz_points(POINTS).save(path, Encoding.ASCII),
     "a.off": BOX.export,
     "a.obj": BOX.export,
     "a.stl": BOX.export,
@@ -113,6 +139,7 @@ SPECIAL = [
     b"\x7f\xff\xff\xff",
 ]
 SPECIAL += [b"list", b"object", b"{", b"}", b"[", b"'", b'"', b"\n", b"\r\n", b"../", b"%s", "椅".encode()]
+SPECIAL += [b"[" * 20000, b'{"a":' * 20000, b"- " * 20000, b"&a [*a]"]
 mutation = st.tuples(
     st.sampled_from(["flip", "replace", "insert", "delete", "truncate", "repeat"]),
     st.floats(0, 1),
@@ -143,37 +170,78 @@ class TooSlow(BaseException):
     """Not an Exception: readers must not take it for their own."""
 
 
-@pytest.fixture(autouse=True)
+def stop(*_: object) -> None:
+    raise TooSlow
+
+
+@contextmanager
 def bounded() -> Iterator[None]:
-    """Stop an example that hangs, and refuse memory to one that asks for very much."""
+    """Limit the time and the memory of a reader, and of nothing else.
 
-    def stop(*_: object) -> None:
-        raise TooSlow
+    A hang in C, where Python handles no signal, ends the process; pytest-xdist reports it and goes on.
+    """
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before, handler = resource.getrlimit(resource.RLIMIT_AS), signal.signal(signal.SIGALRM, stop)
+    faulthandler.dump_traceback_later(2 * MOST_SECONDS, exit=True)
+    signal.alarm(MOST_SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (used + MOST_BYTES, before[1]))
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        resource.setrlimit(resource.RLIMIT_AS, before)
+        faulthandler.cancel_dump_traceback_later()
+        signal.signal(signal.SIGALRM, handler)
 
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    handler = signal.signal(signal.SIGALRM, stop)
-    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_AS, before)
-    signal.signal(signal.SIGALRM, handler)
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def check(run: Callable[[Any], object], example: Any) -> None:
+    """Call `run`, which may raise InputError only, and not because it asked for much memory."""
+    problem = ""
+    try:
+        with bounded():
+            run(example)
+    except InputError as error:
+        if any(isinstance(each, MemoryError) or "allocate" in str(each) for each in causes(error)):
+            problem = f"asked for more than {MOST_BYTES:,} bytes: {error}"
+    except TooSlow:
+        problem = f"took longer than {MOST_SECONDS} s"
+    assert not problem
+
+
+#: Of the running test: (name, value) pairs that its report has, for the summary in conftest.py.
+properties: list[tuple[str, object]] = []
+
+
+@pytest.fixture(autouse=True)
+def _reported(request) -> None:
+    global properties
+    properties = request.node.user_properties
 
 
 def fuzz(strategy: st.SearchStrategy[Any], run: Callable[[Any], object]) -> None:
-    """Call `run` on examples; it may raise InputError only."""
+    """Check `run` on examples."""
+    end, rounds, examples = time.monotonic() + SECONDS, 0, 0
 
-    def check(example: Any) -> None:
-        signal.alarm(MOST_SECONDS)
-        with suppress(InputError):
-            run(example)
-        signal.alarm(0)
+    def check_one(example: Any) -> None:
+        nonlocal examples
+        examples += 1
+        check(run, example)
 
-    end, number = time.monotonic() + SECONDS, 0
-    while number == 0 or time.monotonic() < end:
-        options = settings(
-            max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-        )
-        seed(number)(options(given(strategy)(check)))()
-        number += 1
+    options = settings(
+        max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    )
+    try:
+        while rounds == 0 or time.monotonic() < end:
+            seed(rounds)(options(given(strategy)(check_one)))()
+            rounds += 1
+    finally:
+        properties.append(("examples", examples))
 
 
 def fuzz_file(path: Path, run: Callable[[], object]) -> None:
@@ -232,6 +300,23 @@ def test_the_release(name, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["ply_data_test0.h5", "ply_data_test_0_id2file.json"])
+def test_modelnet40(name, tmp_path):
+    folder = tmp_path / "modelnet40_ply_hdf5_2048"
+    folder.mkdir()
+    for split in ("test", "train"):
+        hdf5(folder / f"ply_data_{split}0.h5")
+        (folder / f"ply_data_{split}_0_id2file.json").write_text('["chair/chair_0001.ply"]')
+    settings = ModelNet40Settings(directory=str(tmp_path), classes=("chair", "bed"), corruptions=())
+
+    def read() -> None:
+        ModelNet40(settings, 0).load("chair", "chair_0001")
+
+    read()
+    fuzz_file(folder / name, read)
+
+
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("suffix", ["safetensors", "pth", "old.pth"])
 def test_checkpoints(suffix, tmp_path):
     path = tmp_path / f"model.{suffix}"
@@ -250,8 +335,16 @@ def png(path: Path) -> None:
     write_png(path, np.zeros((8, 8, 3), np.uint8))
 
 
+def photograph(path: Path) -> None:
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (8, 9, 3), np.uint8)).save(path)
+
+
 ARTEFACTS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
     "a.png": (png, lambda path: (read_picture(path), read_png(path))),
+    "a.jpg": (photograph, read_picture),
+    "a.webp": (photograph, read_picture),
+    "a.tif": (photograph, read_picture),
+    "a.gif": (photograph, read_picture),
     "a.csv": (lambda path: path.write_text("cloud_id,x\na,1\n"), lambda path: read_csv(path, ["cloud_id"])),
     "a.json": (lambda path: path.write_text('{"a": [1, null, "b"]}'), read_json),
     "a.h5": (hdf5, read_hdf5),
@@ -264,6 +357,31 @@ ARTEFACTS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] 
 def test_artefacts(name, tmp_path):
     write, read = ARTEFACTS[name]
     write(tmp_path / name)
+    fuzz_file(tmp_path / name, lambda: read(tmp_path / name))
+
+
+OPTIONS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object]]] = {
+    "palette.json": (lambda path: path.write_text('{"0": "#0072b2", "1": "red"}'), read_palette),
+    "poses.json": (
+        lambda path: path.write_text('[{"azimuth": 1.5}]'),
+        lambda path: read_poses(path, Camera()),
+    ),
+    "labels.npy": (lambda path: np.save(path, np.arange(20)), lambda path: labels(path)),
+    "labels.txt": (lambda path: np.savetxt(path, np.arange(20)), lambda path: labels(path)),
+    "labels.label": (lambda path: np.arange(20, dtype="<u4").tofile(path), lambda path: labels(path)),
+}
+
+
+def labels(path: Path) -> None:
+    read_numbers(str(path), Item(path, None, "a"), Cloud(POINTS), "labels")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", OPTIONS)
+def test_files_of_options(name, tmp_path):
+    write, read = OPTIONS[name]
+    write(tmp_path / name)
+    read(tmp_path / name)
     fuzz_file(tmp_path / name, lambda: read(tmp_path / name))
 
 

@@ -170,7 +170,19 @@ def test_an_error_names_the_file_of_the_value(root, tmp_path, monkeypatch):
         load([root / "params.yaml", "preset.yaml"])
 
 
-@pytest.mark.parametrize("content", ["a: [1,", "", "- a\n- b\n", "text"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a: [1,",
+        "",
+        "- a\n- b\n",
+        "text",
+        "a: " + "[" * 10_000,
+        "a: 2001-99-99",
+        "a: !!timestamp x",
+        "a: !!bool x",
+    ],
+)
 def test_a_broken_file_is_named(root, tmp_path, content):
     path = tmp_path / "mine.yaml"
     path.write_text(content)
@@ -179,6 +191,19 @@ def test_a_broken_file_is_named(root, tmp_path, content):
     ) as caught:
         load([root / "params.yaml", path])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["mapper: &a {b: *a}", "a: &a [*a]"])
+def test_an_alias_cannot_contain_itself(root, tmp_path, content):
+    path = tmp_path / "mine.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"mine\.yaml: has more than 100,000 values"):
+        load([root / "params.yaml", path])
+    # nor have a value for every path through aliases
+    lines = ["a0: &a0 [1, 2]", *(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 60))]
+    path.write_text("\n".join(lines))
+    with pytest.raises(InputError, match=r"mine\.yaml: has more than 100,000 values"):
+        load([root / "params.yaml", path])
 
 
 @pytest.fixture

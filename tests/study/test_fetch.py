@@ -446,6 +446,14 @@ def test_absurd_sizes_are_refused_before_anything_is_written(tmp_path):
     assert not (tmp_path / "clouds").exists()
 
 
+@pytest.mark.parametrize("names", [("a", "a/b"), ("a/b", "a"), ("a" * 300,)])
+def test_names_that_no_disk_can_hold_together_are_refused(tmp_path, names):
+    write_zip(tmp_path / "a.zip", {f"clouds/{name}": b"1" for name in names})
+    with pytest.raises(InputError, match=r"a\.zip: cannot be unpacked"):
+        unpack(tmp_path / "a.zip", tmp_path / "clouds", 100)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
+
+
 def test_a_member_with_a_wrong_size_is_refused(tmp_path):
     content = write_zip(tmp_path / "a.zip", {"clouds/bomb": bytes(2_000_000)})
     size = (2_000_000).to_bytes(4, "little")

@@ -63,7 +63,12 @@ def draw(options: argparse.Namespace) -> None:
         raise InputError(f"{output}: there are {count} clouds; give a directory, --row, --grid or --overlay.")
     if errors and (one or not items):
         raise errors[0]
-    poses, bars = _poses(options, settings.camera), options.colorbar and options.grid is None
+    poses = (
+        read_poses(options.poses, settings.camera)
+        if options.poses
+        else turntable(settings.camera, options.frames)
+    )
+    bars = options.colorbar and options.grid is None
     job = Job(settings, loader(options, items), movie, options.fps, poses, bars)
     if options.overlay:
         _draw_overlay(options, job, items)
@@ -101,16 +106,15 @@ def _camera(options: argparse.Namespace) -> Camera:
     return replace(camera, **changed)
 
 
-def _poses(options: argparse.Namespace, camera: Camera) -> Sequence[Camera]:
-    if not options.poses:
-        return turntable(camera, options.frames)
+def read_poses(path: Path, camera: Camera) -> Sequence[Camera]:
+    """Read a list of cameras; absent keys are those of `camera`."""
     try:
-        poses: Any = read_json(options.poses)
-        if not isinstance(poses, list) or not poses:
+        poses: Any = read_json(path)
+        if not isinstance(poses, list) or not poses or not all(isinstance(pose, dict) for pose in poses):
             raise InputError("poses are a list of cameras.")
         return [Camera.from_dict({**camera.to_dict(), **pose}) for pose in poses]
     except InputError as error:
-        raise naming(options.poses, error) from error
+        raise naming(path, error) from error
 
 
 # ---------------------------------------------------------------------------------------------- drawing

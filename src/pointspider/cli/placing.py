@@ -80,9 +80,11 @@ class Loader:
         notes = []
         cloud = load_cloud(item.path, format=self.format, row=item.row)
         if self.labels is not None:
-            cloud = replace(cloud, labels=_labels(_numbers(self.labels, item, cloud, "labels"), self.labels))
+            cloud = replace(
+                cloud, labels=_labels(read_numbers(self.labels, item, cloud, "labels"), self.labels)
+            )
         if self.scalar is not None and self.scalar not in AXES:
-            values = _numbers(self.scalar, item, cloud, "scalar").astype(np.float64)
+            values = read_numbers(self.scalar, item, cloud, "scalar").astype(np.float64)
             cloud = replace(cloud, fields={SCALAR: values})
         finite = np.isfinite(cloud.points).all(axis=1)
         if cloud.mesh is not None and finite.all():
@@ -166,7 +168,7 @@ def loader(options: argparse.Namespace, items: Sequence[Item]) -> Loader:
         seed=options.seed,
         color="labels" if options.labels else options.color,
         labels=options.labels,
-        palette=_palette(options.palette),
+        palette=read_palette(options.palette),
         scalar=options.scalar,
         colormap=options.colormap,
         limits=tuple(options.range) if options.range else None,
@@ -180,15 +182,17 @@ def loader(options: argparse.Namespace, items: Sequence[Item]) -> Loader:
 
 def naming(path: Path, error: InputError) -> InputError:
     """Return an error that starts with the path, once."""
-    return error if str(error).startswith(str(path)) else InputError(f"{path}: {error}")
+    text = str(error)
+    return InputError(text if text.startswith(str(path)) else f"{path}: {text}")
 
 
-def _palette(path: Path | None) -> dict[int, colours.Rgb] | None:
+def read_palette(path: Path | None) -> dict[int, colours.Rgb] | None:
+    """Read {label: colour} of a JSON file."""
     if path is None:
         return None
     try:
-        return {int(key): colours.parse_colour(value) for key, value in read_json(path).items()}
-    except (AttributeError, ValueError) as error:
+        return {int(key): colours.parse_colour(str(value)) for key, value in read_json(path).items()}
+    except Exception as error:  # JSON of another structure raises almost any
         raise InputError(f'{path}: a palette is JSON like {{"0": "#0072b2"}} ({error}).') from error
 
 
@@ -199,7 +203,7 @@ def _radius(text: str) -> float | None:
         raise InputError(f"--radius: '{text}' is neither auto nor a number.") from error
 
 
-def _numbers(given: str, item: Item, cloud: Cloud, what: str) -> np.ndarray:
+def read_numbers(given: str, item: Item, cloud: Cloud, what: str) -> np.ndarray:
     """A number per point: from a field of the cloud's file, a file, or a directory with a file per cloud.
 
     Of a mesh, points are its vertices.
@@ -216,12 +220,12 @@ def _numbers(given: str, item: Item, cloud: Cloud, what: str) -> np.ndarray:
         raise InputError(f"{item}: has no field '{given}', and there is no such file; its fields: {names}.")
     try:
         if path.suffix.lower() == ".npy":
-            values = np.load(path, allow_pickle=False)
+            values = np.lib.format.open_memmap(path, mode="r")
         elif path.suffix == ".label" and path.stat().st_size == 4 * len(cloud):  # SemanticKITTI
             values = np.fromfile(path, "<u4") & 0xFFFF  # above are the numbers of instances
         else:
             values = np.loadtxt(path)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged header raises almost any
         reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
         raise InputError(f"{path}: cannot be read as a number per point ({reason}).") from error
     values = np.atleast_1d(values.squeeze())

@@ -227,7 +227,7 @@ def read_json(path: str | Path) -> Any:
     check_text(path)
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: cannot be read as JSON ({error}). Delete it and run again.") from error
 
 
@@ -276,7 +276,11 @@ def decode_png(content: bytes) -> UInt8[np.ndarray, "H W 3"]:
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for a broken PNG chunk
+    except (
+        OSError,
+        SyntaxError,
+        Image.DecompressionBombError,
+    ) as error:  # Pillow raises SyntaxError for a broken PNG chunk
         raise ValueError(str(error)) from error
 
 

@@ -34,6 +34,8 @@ POINTS = 1024
 #: Files up to this size are read for their checksum; of larger ones 64 pieces of 1 MiB.
 HASHED_BYTES = 2**26
 LAYERS = ("pooled", "projected")
+#: Formats of pictures, by Pillow's names. Others may start programs, as EPS does.
+PICTURES = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 
 
 @dataclass(frozen=True)
@@ -328,9 +330,9 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "H H 3"]:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=PICTURES) as image:
             rgba = image.convert("RGBA")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Exception as error:  # Pillow raises almost any for a damaged file
         raise InputError(f"{path}: not a complete picture ({error}).") from error
     over = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     side = min(over.size)

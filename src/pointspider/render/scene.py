@@ -72,7 +72,7 @@ class Camera:
 
     def __post_init__(self) -> None:
         for name in ("azimuth", "elevation", "distance", "fov"):
-            if not np.isfinite(value := getattr(self, name)):
+            if not abs(value := getattr(self, name)) < 1e9:
                 raise InputError(f"camera: {name} is {value!r}, must be a number.")
         if not -90 <= self.elevation <= 90:
             raise InputError(f"camera: elevation is {self.elevation:g}, must be from -90 to 90 degrees.")

@@ -33,6 +33,8 @@ CHUNK = 1 << 16
 USER_AGENT = "pointspider/0.1 (data of https://doi.org/10.5281/zenodo.6017834 for research)"
 #: Status codes below 500 that a later attempt may not meet again.
 TEMPORARY = (requests.codes.request_timeout, requests.codes.too_many_requests)
+#: Errors of the system for offsets and names in a damaged archive.
+OF_ARCHIVE = (errno.EINVAL, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG)
 
 
 def provide(remote: Remote, root: Path) -> None:
@@ -209,7 +211,7 @@ def unpack(archive: Path, folder: Path, limit: int) -> None:
                     shutil.copyfileobj(source, sink, CHUNK)
         temporary.rename(folder)
     except (OSError, ValueError, zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
-        if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of offsets in a damaged archive
+        if isinstance(error, OSError) and error.errno not in OF_ARCHIVE:
             raise
         raise InputError(f"{archive}: cannot be unpacked ({error}); delete it and run again.") from error
     finally:

@@ -13,6 +13,7 @@ from jaxtyping import Integer
 from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.registry import FORMATS, Format
 from pointspider.core.errors import InputError
+from pointspider.core.sizes import check_size
 
 
 def read(path: Path, row: int | None) -> Cloud:
@@ -20,7 +21,7 @@ def read(path: Path, row: int | None) -> Cloud:
     import h5py
 
     with h5py.File(path, "r") as file:
-        data, at = _data(file), () if row is None else row
+        data, at = _data(file, path), () if row is None else row
         points = data[at]
         numbers = {name: each for name, each in file.items() if getattr(each, "shape", ()) == data.shape[:-1]}
         fields = {name: each[at] for name, each in numbers.items() if each.dtype.kind in "fiub"}
@@ -34,7 +35,7 @@ def count(path: Path) -> int | None:
     import h5py
 
     with h5py.File(path, "r") as file:
-        data = _data(file)
+        data = _data(file, path)
         return len(data) if data.ndim == 3 else None
 
 
@@ -49,7 +50,9 @@ def read_classes(path: Path) -> Integer[np.ndarray, " n"] | None:
     with h5py.File(path, "r") as file:
         if "label" not in file:
             return None
-        labels, data = np.asarray(file["label"][()]), _data(file)
+        data, label = _data(file, path), file["label"]
+        check_size(getattr(label, "nbytes", 0), path)
+        labels = np.asarray(label[()])
     integers = labels.dtype.kind in "fiu" and (labels == np.floor(labels)).all() and (labels >= 0).all()
     if labels.size != len(data) or not integers:
         raise InputError(
@@ -58,7 +61,7 @@ def read_classes(path: Path) -> Integer[np.ndarray, " n"] | None:
     return labels.ravel().astype(np.int64)
 
 
-def _data(file: Any) -> Any:
+def _data(file: Any, path: Path) -> Any:
     """Return the dataset of clouds of an open file."""
     import h5py
 
@@ -67,6 +70,9 @@ def _data(file: Any) -> Any:
         raise InputError(f"cannot be read: it has no dataset 'data', but {', '.join(file) or 'nothing'}.")
     if data.ndim not in (2, 3) or data.shape[-1] != 3:
         raise InputError(f"dataset 'data' must be (n, P, 3) or (P, 3), not {data.shape}.")
+    if not data.size:
+        raise InputError("has no points.")
+    check_size(data.nbytes, path)
     return data
 
 

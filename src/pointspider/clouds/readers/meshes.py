@@ -1,5 +1,6 @@
 """OBJ, STL and GLB meshes, read by trimesh. The objects of a file are joined, missing textures ignored."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.polygons import with_faces
 from pointspider.clouds.readers.registry import FORMATS, Format
 from pointspider.core.errors import InputError
+from pointspider.core.sizes import check_size
 
 
 def _reader(file_type: str) -> Any:
@@ -16,6 +18,8 @@ def _reader(file_type: str) -> Any:
         """Read a mesh, or points if the file has no faces."""
         import trimesh
 
+        if file_type == "glb":
+            _check_accessors(path)
         scene: Any = trimesh.load_scene(path, file_type=file_type, process=False)
         parts = [_part(part) for part in scene.dump()]
         if not parts:
@@ -44,6 +48,14 @@ def _part(geometry: Any) -> tuple[Cloud, Any]:
         colors = (visual.vertex_colors.reshape(-1, 4)[:, :3] / 255).astype(np.float32)
     faces = np.asarray(getattr(geometry, "faces", np.empty((0, 3), np.int64)))
     return Cloud(np.asarray(geometry.vertices, dtype=np.float64), colors=colors), faces
+
+
+def _check_accessors(path: Path) -> None:
+    """Check the number of values in a GLB file; trimesh allocates zeros where a file has none."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(20)[12:16], "little")
+        content = json.loads(file.read(length))
+    check_size(sum(accessor["count"] for accessor in content.get("accessors", [])), path)
 
 
 def _is_stl(head: bytes, size: int) -> bool:

@@ -9,7 +9,10 @@ An archive, .npz, has one such array, or one named points, xyz, pcd, pc, data, p
 colors, labels and normals belong to it; others with a number per point are fields.
 """
 
+import math
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from pointspider.clouds.cloud import Cloud
 from pointspider.clouds.readers.fields import cloud_from_columns, cloud_from_fields, scale_colors
 from pointspider.clouds.readers.registry import FORMATS, Format
 from pointspider.core.errors import InputError
+from pointspider.core.sizes import check_size
 
 POINTS = ("points", "xyz", "pcd", "pc", "data", "pos", "arr_0")
 
@@ -31,14 +35,14 @@ def read(path: Path, row: int | None) -> Cloud:
 
 def count(path: Path) -> int | None:
     """Return the number of clouds of an (n, N, 3 or more) array."""
-    array = _open(path)
-    return len(array) if array.ndim == 3 else None
+    return _count(_open(path).shape)
 
 
 def read_archive(path: Path, row: int | None) -> Cloud:
     """Read a cloud of a .npz file."""
-    with np.load(path, allow_pickle=False) as archive:
-        arrays = {name: _load(archive, name) for name in archive.files}
+    _read_shapes(path)
+    with np.load(path, allow_pickle=False) as archive, _objects_refused():
+        arrays = {name: archive[name] for name in archive.files}
     name = next((name for name in POINTS if name in arrays), None)
     if name is None and len(arrays) != 1:
         raise InputError(f"has no array '{POINTS[0]}', but {', '.join(arrays)}.")
@@ -78,23 +82,18 @@ def cloud_from_array(array: Any) -> Cloud:
 
 def _open(path: Path) -> Any:
     """Memory-map the array: `np.load` would advise users of other files to unpickle them."""
-    try:
+    with _objects_refused():
         return np.lib.format.open_memmap(path, mode="r")
-    except ValueError as error:
-        raise _objects(error) from error
 
 
-def _load(archive: Any, name: str) -> Any:
+@contextmanager
+def _objects_refused() -> Iterator[None]:
     try:
-        return archive[name]
+        yield
     except ValueError as error:
-        raise _objects(error) from error
-
-
-def _objects(error: ValueError) -> Exception:
-    if "allow_pickle" in str(error) or "Python objects" in str(error):
-        return InputError("its array has Python objects, which are not loaded; save numbers.")
-    return error
+        if "allow_pickle" in str(error) or "Python objects" in str(error):
+            raise InputError("its array has Python objects, which are not loaded; save numbers.") from error
+        raise
 
 
 def _is_archive(head: bytes, size: int) -> bool:
@@ -102,17 +101,36 @@ def _is_archive(head: bytes, size: int) -> bool:
 
 
 def _count_archive(path: Path) -> int | None:
-    """Return the number of clouds of an archive: from the header of its array, which is not loaded."""
+    """Return the number of clouds of an archive; the arrays are not loaded."""
+    shapes = _read_shapes(path)
+    name = next((name for name in POINTS if name in shapes), next(iter(shapes)) if len(shapes) == 1 else None)
+    return _count(shapes[name]) if name else None
+
+
+def _count(shape: tuple[int, ...]) -> int | None:
+    if len(shape) == 3 and not math.prod(shape):
+        raise InputError(f"has no points: its array is {shape}.")
+    return shape[0] if len(shape) == 3 else None
+
+
+def _read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each array of an archive, and check that the file can hold them."""
+    shapes = {}
     with zipfile.ZipFile(path) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
-        name = next((name for name in POINTS if name in names), names[0] if len(names) == 1 else None)
-        if name is None:
-            return None
-        with archive.open(f"{name}.npy") as file:
-            version = np.lib.format.read_magic(file)
-            read_header = getattr(np.lib.format, f"read_array_header_{version[0]}_0")
-            shape = read_header(file)[0]
-    return int(shape[0]) if len(shape) == 3 else None
+        check_size(sum(member.file_size for member in archive.infolist()), path)
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                version = np.lib.format.read_magic(file)[0]  # 3 is 2 with names in UTF-8
+                read = (
+                    np.lib.format.read_array_header_1_0
+                    if version == 1
+                    else np.lib.format.read_array_header_2_0
+                )
+                shape, _, dtype = read(file)
+            if math.prod(shape) * dtype.itemsize > member.file_size:
+                raise InputError(f"its array {member.filename} ends too early; is it complete?")
+            shapes[member.filename.removesuffix(".npy")] = shape
+    return shapes
 
 
 FORMATS.add("npy", Format((".npy",), read, lambda head, size: head.startswith(b"\x93NUMPY"), count))

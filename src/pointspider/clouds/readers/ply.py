@@ -139,6 +139,8 @@ class _Ascii:
             for name in names:
                 if name in lengths:  # a list that a row lacks is empty
                     length = int(values[at]) if at < len(values) else 0
+                    if length < 0:
+                        raise InputError(f"a list of '{element.name}' has the length {length}.")
                     if at + length >= len(values) > at:
                         raise InputError(f"a row of '{element.name}' is too short: {line.strip()[:40]}")
                     lengths[name].append(length)
@@ -207,6 +209,8 @@ class _Binary:
                     if at + counter.size > len(data):
                         raise InputError(f"ends within its elements '{element.name}'; is it complete?")
                     (length,) = counter.unpack_from(data, at)
+                    if length < 0:
+                        raise InputError(f"a list of '{element.name}' has the length {length}.")
                     at += counter.size
                     lengths[name].append(length)
                     size *= length

@@ -20,6 +20,7 @@ from pointspider.clouds.readers.registry import load_cloud
 from pointspider.clouds.sources.base import TEST, TRAIN, Objects, Source, SourceSettings
 from pointspider.clouds.sources.registry import SOURCES, class_names
 from pointspider.core.errors import InputError
+from pointspider.core.sizes import check_size
 
 POINTS = "modelnet40_ply_hdf5_2048"
 MESHES = "ModelNet40"
@@ -114,7 +115,7 @@ class ModelNet40(Source):
             try:
                 with h5py.File(path, "r") as file:
                     clouds = file["data"][[row for row, _ in rows]].astype(np.float32)
-            except (OSError, KeyError, ValueError) as error:
+            except Exception as error:  # a damaged file raises almost any
                 raise InputError(f"{path}: cannot be read ({error}); unpack {POINTS}.zip again.") from error
             for (row, name), cloud in zip(rows, clouds, strict=True):
                 validate_points(cloud, f"{path} row {row}")
@@ -161,10 +162,11 @@ def _row_names(path: Path, split: str) -> list[tuple[str, str]]:
     try:
         with h5py.File(path, "r") as file:
             shape = file["data"].shape
+            check_size(file["data"].nbytes, path)
         listed = json.loads(names.read_text(encoding="utf-8"))
         split_names = [name.removesuffix(".ply").split("/") for name in listed]
         pairs = [(class_name, name) for class_name, name in split_names]
-    except (OSError, KeyError, ValueError, AttributeError) as error:
+    except Exception as error:  # damaged files raise almost any
         raise InputError(
             f"{path} and {names.name}: cannot be read ({error}); unpack {POINTS}.zip again."
         ) from error
@@ -204,7 +206,7 @@ def read_train_split(
         try:
             with h5py.File(path, "r") as file:
                 data, label = file["data"][:, :points].astype(np.float32), file["label"][:].ravel()
-        except (OSError, KeyError, ValueError) as error:
+        except Exception as error:  # a damaged file raises almost any
             raise InputError(f"{path}: cannot be read ({error}); unpack {POINTS}.zip again.") from error
         known = np.isin(label, np.arange(len(numbers))).all()
         if data.shape != (len(label), points, 3) or not known:

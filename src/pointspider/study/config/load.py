@@ -13,6 +13,8 @@ from pointspider.core.errors import InputError
 from pointspider.study.config.models import Params
 from pointspider.study.remote import Remote
 
+#: Values of a file. Aliases of YAML can make many from a few bytes.
+MOST_VALUES = 100_000
 Key = tuple[str | int, ...]
 
 
@@ -44,12 +46,25 @@ def read_layer(path: str | Path) -> tuple[str, Mapping[str, Any]]:
     name = os.path.relpath(path) if Path(path).resolve().is_relative_to(Path.cwd()) else str(path)
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except Exception as error:  # PyYAML raises almost any for tags that do not fit their values
         reason = " ".join(str(error).split())
         raise InputError(f"{name}: cannot be read as YAML ({reason}).") from error
     if not isinstance(content, dict):
         raise InputError(f"{name}: is not a YAML mapping of parameters.")
+    if _count(content) > MOST_VALUES:
+        raise InputError(f"{name}: has more than {MOST_VALUES:,} values; an alias may contain itself.")
     return name, content
+
+
+def _count(content: Any) -> int:
+    """Return the number of values, those of aliases each time; MOST_VALUES + 1 if there are more."""
+    nodes, count = [content], 0
+    while nodes and count <= MOST_VALUES:
+        node = nodes.pop()
+        count += 1
+        if isinstance(node, dict | list):
+            nodes += node.values() if isinstance(node, dict) else node
+    return count
 
 
 def resolve(
