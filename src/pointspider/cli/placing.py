@@ -220,7 +220,7 @@ def read_numbers(given: str, item: Item, cloud: Cloud, what: str) -> np.ndarray:
         raise InputError(f"{item}: has no field '{given}', and there is no such file; its fields: {names}.")
     try:
         if path.suffix.lower() == ".npy":
-            values = np.lib.format.open_memmap(path, mode="r")
+            values: np.ndarray = np.lib.format.open_memmap(path, mode="r")
         elif path.suffix == ".label" and path.stat().st_size == 4 * len(cloud):  # SemanticKITTI
             values = np.fromfile(path, "<u4") & 0xFFFF  # above are the numbers of instances
         else:
