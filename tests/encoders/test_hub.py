@@ -187,6 +187,9 @@ def test_files_besides_the_weights_are_checked(tmp_path, files, problem):
 
 def test_a_tokenizer_of_an_open_clip_model_is_checked(tmp_path):
     assert check_files(tmp_path, "open_clip") == "open_clip_config.json is missing"
+    for config in ('{"model_cfg": []}', '{"model_cfg": {"text_cfg": "x"}}', "[" * 100_000):
+        (tmp_path / "open_clip_config.json").write_text(config)
+        assert check_files(tmp_path, "open_clip").startswith("open_clip_config.json is damaged")
     (tmp_path / "open_clip_config.json").write_text('{"model_cfg": {"text_cfg": {}}}')
     assert check_files(tmp_path, "open_clip") == ""
     (tmp_path / "open_clip_config.json").write_text('{"model_cfg": {"text_cfg": {"hf_tokenizer_name": "x"}}}')

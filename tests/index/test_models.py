@@ -18,6 +18,13 @@ def test_the_central_square_of_every_format(tmp_path, suffix):
     assert square[:, 2:-2].min() > 200
 
 
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_too_many_pixels_are_refused_before_they_are_decoded(tmp_path):
+    Image.new("1", (10_000, 10_000)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match=r"a\.png: has 10000 x 10000 pixels; reduce it to 89,000,000"):
+        read_picture(tmp_path / "a.png")
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"text", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n"]
 )

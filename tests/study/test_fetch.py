@@ -560,7 +560,13 @@ def test_the_table_has_published_weights_of_an_encoder(root, name):
 
 @pytest.mark.parametrize(
     "content",
-    ["", "name,bytes\na,many\n", "name,version\na,b\n", "name,bytes,unpacked_limit,urls\na,1,1,u,v\n"],
+    [
+        "",
+        "name,bytes\na,many\n",
+        "name,version\na,b\n",
+        "name,bytes,unpacked_limit,urls\na,1,1,u,v\n",
+        "name\n" + "a" * 200_000,
+    ],
 )
 def test_a_broken_table_is_named(tmp_path, content):
     path = tmp_path / "sources.csv"

@@ -10,6 +10,7 @@ projection is linear, and only directions are compared.
 """
 
 import hashlib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -36,6 +37,8 @@ HASHED_BYTES = 2**26
 LAYERS = ("pooled", "projected")
 #: Formats of pictures, by Pillow's names. Others may start programs, as EPS does.
 PICTURES = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+#: Pixels of a picture, which needs 12 bytes for each.
+MOST_PIXELS = 89_000_000
 
 
 @dataclass(frozen=True)
@@ -330,10 +333,14 @@ def read_picture(path: str | Path) -> UInt8[np.ndarray, "H H 3"]:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=PICTURES) as image:
-            rgba = image.convert("RGBA")
+        content = io.BytesIO(Path(path).read_bytes())  # reads no more than there is
+        with Image.open(content, formats=PICTURES) as image:
+            width, height = image.size
+            rgba = image.convert("RGBA") if width * height <= MOST_PIXELS else None
     except Exception as error:  # Pillow raises almost any for a damaged file
         raise InputError(f"{path}: not a complete picture ({error}).") from error
+    if rgba is None:
+        raise InputError(f"{path}: has {width} x {height} pixels; reduce it to {MOST_PIXELS:,} at most.")
     over = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     side = min(over.size)
     left, top = (over.width - side) // 2, (over.height - side) // 2

@@ -94,7 +94,7 @@ def read_remotes(table: str | Path) -> dict[str, Remote]:
                 )
                 for row in csv.DictReader(file)
             ]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise InputError(f"{table}: cannot be read as a table of sources ({error!r}).") from error
     for row in rows:
         if row.is_archive and row.unpacked_limit is None:

@@ -52,10 +52,12 @@ def _part(geometry: Any) -> tuple[Cloud, Any]:
 
 def _check_accessors(path: Path) -> None:
     """Check the number of values in a GLB file; trimesh allocates zeros where a file has none."""
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(20)[12:16], "little")
-        content = json.loads(file.read(length))
-    check_size(sum(accessor["count"] for accessor in content.get("accessors", [])), path)
+    data = path.read_bytes()
+    length = int.from_bytes(data[12:16], "little")
+    if length > len(data):
+        raise InputError("ends within its header; is it complete?")
+    header = json.loads(data[20 : 20 + length])
+    check_size(sum(abs(accessor["count"]) for accessor in header.get("accessors", [])), path)
 
 
 def _is_stl(head: bytes, size: int) -> bool:

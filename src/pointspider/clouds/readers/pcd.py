@@ -1,7 +1,6 @@
 """PCD of the Point Cloud Library: ASCII, binary and compressed; read by pypcd4."""
 
 import io
-import re
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +37,19 @@ def read(path: Path, row: int | None) -> Cloud:
 
 def _check_header(data: bytes, path: Path) -> None:
     """Check the number of values and their size after decompression; pypcd4 allocates as many."""
-    lines = re.findall(rb"^(COUNT|POINTS)((?:\s+\d+)+)\s*$", data[:HEADER], re.MULTILINE)
-    totals = {name: sum(map(int, values.split())) for name, values in lines}
-    check_size(totals.get(b"COUNT", 1) * max(totals.get(b"POINTS", 1), 1), path)
-    if body := re.search(rb"^DATA binary_compressed\r?\n....(....)", data[:HEADER], re.MULTILINE | re.DOTALL):
-        check_size(int.from_bytes(body[1], "little"), path)
+    from pypcd4.pypcd4 import Encoding, MetaData
+
+    stream, lines = io.BytesIO(data), list[str]()
+    for row in stream:  # the lines that pypcd4 takes for the header
+        line = row.decode().strip()
+        if line and not line.startswith("#"):
+            lines.append(line)
+            if line.startswith("DATA") or len(lines) >= 10:
+                break
+    header = MetaData.parse_header(lines)
+    check_size(sum(map(abs, header.count)) * max(header.points, 1), path)
+    if header.data == Encoding.BINARY_COMPRESSED:
+        check_size(int.from_bytes(stream.read(8)[4:], "little"), path)
 
 
 FORMATS.add("pcd", Format((".pcd",), read, lambda head, size: b"VERSION" in head and b"FIELDS" in head))

@@ -69,7 +69,11 @@ def check_files(directory: Path, backend: str) -> str:
         if problem := _check_file(directory / "open_clip_config.json"):
             return problem
         config = json.loads((directory / "open_clip_config.json").read_text(encoding="utf-8"))
-        if config.get("model_cfg", {}).get("text_cfg", {}).get("hf_tokenizer_name"):
+        for key in ("model_cfg", "text_cfg"):
+            config = config.get(key, {})
+            if not isinstance(config, dict):
+                return f"open_clip_config.json is damaged ({key} is not a JSON object)"
+        if config.get("hf_tokenizer_name"):
             required.append(REQUIRED["transformers"][-1])  # its tokenizer is not open_clip's own
     names = OPTIONAL[backend]
     for alternatives in required:
@@ -96,7 +100,7 @@ def _check_file(path: Path) -> str:
     if path.suffix == ".json":
         try:
             content = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return f"{path.name} is damaged ({error})"
         if not isinstance(content, dict):
             return f"{path.name} is damaged (not a JSON object)"
