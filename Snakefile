@@ -22,6 +22,7 @@ container: f"{workflow.basedir}/pointspider.sif"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/slurm.smk"
 
 
 from pointspider.core.files import remove_temporaries

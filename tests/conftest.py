@@ -1,12 +1,14 @@
 """Fixtures of all tests: the repository, its parameters, and a small project on which the workflow runs."""
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -50,6 +52,36 @@ def machine_cache(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["POINTSPIDER_CACHE_DIR"] = str(folder)
     return folder
+
+
+class Process(subprocess.Popen):
+    """A process in a new process group, for which nothing waits for ever."""
+
+    #: A command that takes longer hangs.
+    MAX_SECONDS = 1200
+    started: ClassVar[list["Process"]] = []
+
+    def __init__(self, *arguments: Any, **options: Any):
+        super().__init__(*arguments, start_new_session=True, **options)
+        self.started.append(self)
+
+    def wait(self, timeout: float | None = MAX_SECONDS) -> int:
+        return super().wait(timeout)
+
+    def kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True)
+def no_process_stays() -> Iterator[None]:
+    """Kill what a failed test leaves."""
+    yield
+    while Process.started:
+        process = Process.started.pop()
+        if process.poll() is None:
+            process.kill_group()
+            process.wait()
 
 
 class Project:
@@ -116,13 +148,12 @@ class Project:
         """The environment of this process, with the programs of the virtual environment first."""
         return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
-    def start(self, *command: str) -> subprocess.Popen:
+    def start(self, *command: str) -> Process:
         """Start a command in the project, in a new process group."""
-        return subprocess.Popen(
+        return Process(
             command,
             cwd=self.directory,
             env=self.environment,
-            start_new_session=True,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -131,7 +162,7 @@ class Project:
         self, *command: str, check: bool = True, environment: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess:
         """Run a command in the project, with additional environment variables."""
-        result = subprocess.run(
+        process = Process(
             command,
             cwd=self.directory,
             text=True,
@@ -139,6 +170,12 @@ class Project:
             stderr=subprocess.STDOUT,
             env=self.environment | (environment or {}),
         )
+        try:
+            output, _ = process.communicate(timeout=Process.MAX_SECONDS)
+        except BaseException:
+            process.kill_group()
+            raise
+        result = subprocess.CompletedProcess(command, process.returncode, output)
         if check and result.returncode:
             raise AssertionError(
                 f"{' '.join(command)} exited with {result.returncode}:\n{result.stdout[-6000:]}"

@@ -60,7 +60,7 @@ def cluster(tmp_path_factory):
     munged += [f"--pid-file={directory}/munged.pid", f"--log-file={munge}.log"]
     try:
         for command in (munged, ["slurmctld"], ["slurmd"]):
-            subprocess.run(command, check=True)
+            subprocess.run(command, check=True, timeout=60)
         wait(lambda: "idle" in output("sinfo", "--noheader", "--format=%T"))
         yield directory
     finally:
@@ -95,7 +95,7 @@ def restart_slurmctld(directory: Path, seconds: float) -> None:
     os.kill(int(path.read_text()), signal.SIGKILL)
     time.sleep(seconds)
     path.unlink(missing_ok=True)
-    subprocess.run(["slurmctld"], check=True)
+    subprocess.run(["slurmctld"], check=True, timeout=60)
 
 
 def queue(state: str = "RUNNING") -> list[str]:
@@ -141,6 +141,7 @@ def test_the_log_of_a_failed_job_is_printed(cluster, project):
 
 
 def test_a_killed_job_is_tried_again(cluster, project):
+    """While the controller is away for longer than the 9 s for which Slurm's commands wait for it."""
     run = project.start(
         "snakemake",
         *PROFILE,
@@ -152,7 +153,8 @@ def test_a_killed_job_is_tried_again(cluster, project):
     wait(queue)
     (job,) = queue()
     assert "TresPerJob=gres:gpu:1" in output("scontrol", "show", "job", job)
-    subprocess.run(["scancel", job], check=True)
+    subprocess.run(["scancel", job], check=True, timeout=60)
+    restart_slurmctld(cluster, seconds=40)
     assert run.wait() == 0
     assert (project.directory / RESULTS / "manifests/test.csv").exists()
     (log,) = (project.directory / ".snakemake/log").glob("*.log")
@@ -173,7 +175,7 @@ def test_a_workflow_that_was_killed_or_cancelled_continues(cluster, project, sen
         assert refused.returncode != 0
         assert f"are still in the queue: {' '.join(jobs)}." in refused.stdout
         assert queue("PENDING,RUNNING") == jobs
-        subprocess.run(["scancel", *jobs], check=True)
+        subprocess.run(["scancel", *jobs], check=True, timeout=60)
     wait(lambda: not queue("PENDING,RUNNING,COMPLETING"))
     project.run("snakemake", *PROFILE, *target)
     assert list((project.directory / RESULTS / "renders/cone").rglob("*.png"))
