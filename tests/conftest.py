@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -67,6 +68,13 @@ class Process(subprocess.Popen):
 
     def wait(self, timeout: float | None = MAX_SECONDS) -> int:
         return super().wait(timeout)
+
+    def run_until(self, condition: Callable[[], Any], seconds: float = 300) -> None:
+        """Return when the condition holds, or when the process has ended."""
+        deadline = time.monotonic() + seconds
+        while self.poll() is None and not condition():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
 
     def kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):

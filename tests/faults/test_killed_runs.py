@@ -14,6 +14,7 @@ import pytest
 pytestmark = [pytest.mark.slow, pytest.mark.workflow]
 RESULTS = "results/embedded"
 KILLS = 22
+MAX_SECONDS = 1200
 #: Name of the rule's script in the command of a job.
 SCRIPT = re.compile(r"\.snakemake/scripts/\w+\.(\w+)\.py")
 #: Files that hold measured times, and logs; the page to explore shows Table I.
@@ -53,7 +54,9 @@ def test_a_run_killed_at_random_moments_loses_no_byte(finished_project, make_pro
     project.planned()
     start = time.monotonic() - start  # of Snakemake, before the first job
     rng, kills, hit = np.random.default_rng(0), 0, set()
+    deadline = time.monotonic() + MAX_SECONDS
     while kills < KILLS:
+        assert time.monotonic() < deadline
         run = project.start("snakemake", "--cores", "2")
         time.sleep(start * rng.uniform(0.3, 4))
         if run.poll() is not None:  # all is done: lose the last phases
@@ -83,8 +86,7 @@ def test_a_run_killed_at_random_moments_loses_no_byte(finished_project, make_pro
 def test_an_interrupted_run_ends_and_resumes(project, finished_project, signal_):
     run = project.start("snakemake", "--cores", "1", "data")
     clouds = project.directory / RESULTS / "clouds"
-    while not list(clouds.glob("*.h5")) and run.poll() is None:
-        time.sleep(0.02)
+    run.run_until(lambda: list(clouds.glob("*.h5")))
     os.kill(run.pid, signal_)
     run.wait(timeout=60)
     project.snakemake("data")
@@ -96,8 +98,7 @@ def test_a_killed_job_stops_the_run_with_its_name_and_is_repeated(project, finis
     project.snakemake("data")
     run = project.start("snakemake", "--cores", "1", f"{RESULTS}/renders/cone")
     renders = project.directory / RESULTS / "renders/cone"
-    while not list(renders.rglob("*.png")) and run.poll() is None:
-        time.sleep(0.02)
+    run.run_until(lambda: list(renders.rglob("*.png")))
     job = next(pid for pid, command in reversed(descendants(run.pid)) if "render_class.py" in command)
     os.kill(job, signal.SIGKILL)
     assert run.wait(timeout=60) != 0

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 
 import numpy as np
 import pytest
@@ -107,9 +106,7 @@ def test_outputs_of_a_killed_run_are_made_again(project):
     renders = project.directory / RESULTS / "renders"
     project.snakemake("data")
     run = project.start("snakemake", "--cores", "1", f"{RESULTS}/renders/cone")
-    deadline = time.monotonic() + 60
-    while not list(renders.glob("cone/*/[0-9]*.png")) and run.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    run.run_until(lambda: list(renders.glob("cone/*/[0-9]*.png")))
     os.killpg(run.pid, signal.SIGKILL)
     run.wait()
     victim = next(renders.glob("cone/*/[0-9]*.png"))
@@ -144,8 +141,7 @@ def test_a_truncated_file_is_named_and_made_again_once_it_is_deleted(finished_co
 def test_two_runs_in_one_directory_do_not_mix(project):
     first = project.start("snakemake", "--cores", "1", "data")
     locks = project.directory / ".snakemake/locks"
-    while not (locks.is_dir() and list(locks.iterdir())) and first.poll() is None:
-        time.sleep(0.02)
+    first.run_until(lambda: locks.is_dir() and list(locks.iterdir()))
     second = project.snakemake("data", check=False)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout

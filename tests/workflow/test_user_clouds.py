@@ -89,7 +89,9 @@ def test_other_directories_and_places(project, tmp_path):
         place = here / "there" if number else here
         snakefile = ["-s", f"{project.directory}/Snakefile"] if number else []
         command = ["snakemake", "--cores", "1", target, *options, *snakefile]
-        subprocess.run(command, cwd=here, env=project.environment, check=True, capture_output=True)
+        subprocess.run(
+            command, cwd=here, env=project.environment, check=True, capture_output=True, timeout=300
+        )
         assert (place / target).exists()
 
 

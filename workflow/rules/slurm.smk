@@ -9,6 +9,8 @@
 # - It waits for ever for a job that Slurm does not know, because its controller crashed before it saved the job.
 # - If the submission of a group raises an error, it waits for ever too: its handler expects a single job.
 # - It asks for a status after 10 s more each time, up to 180 s, and a cancelled run ends only after that.
+# Of snakemake-executor-plugin-slurm-jobstep 0.6.1:
+# - The jobs of a group run one after another. Each is a step that takes all memory of the group.
 
 import asyncio
 import subprocess
@@ -71,3 +73,8 @@ if ExecutorPluginRegistry().is_installed("slurm"):
             super().cancel()
 
     slurm_plugin.executor = SlurmExecutor
+
+    import snakemake_executor_plugin_slurm_jobstep as jobstep
+
+    node_setting = jobstep.get_node_setting
+    jobstep.get_node_setting = lambda job: f"{node_setting(job)} --overlap"
