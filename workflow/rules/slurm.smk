@@ -9,8 +9,8 @@
 # - It waits for ever for a job that Slurm does not know, because its controller crashed before it saved the job.
 # - If the submission of a group raises an error, it waits for ever too: its handler expects a single job.
 # - It asks for a status after 10 s more each time, up to 180 s, and a cancelled run ends only after that.
-# Of snakemake-executor-plugin-slurm-jobstep 0.6.1:
-# - The jobs of a group run one after another. Each is a step that takes all memory of the group.
+# - It runs the jobs of a group one after another, each by a second Snakemake as a step of Slurm, for which every
+#   change of a step needs the controller.
 
 import asyncio
 import subprocess
@@ -29,6 +29,12 @@ if ExecutorPluginRegistry().is_installed("slurm"):
         def __post_init__(self, *arguments):
             self.cancelled, self.unknown = threading.Event(), set()
             super().__post_init__(*arguments)
+
+        def additional_general_args(self):
+            return ""  # in the job, Snakemake runs as on a machine of its own
+
+        def get_job_args(self, job):
+            return f"{super().get_job_args(job)} --cores {job.threads}"
 
         async def check_active_jobs(self, active_jobs):
             answers = self._status_query_calls
@@ -73,8 +79,3 @@ if ExecutorPluginRegistry().is_installed("slurm"):
             super().cancel()
 
     slurm_plugin.executor = SlurmExecutor
-
-    import snakemake_executor_plugin_slurm_jobstep as jobstep
-
-    node_setting = jobstep.get_node_setting
-    jobstep.get_node_setting = lambda job: f"{node_setting(job)} --overlap"
