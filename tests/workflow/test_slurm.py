@@ -123,7 +123,7 @@ def test_the_results_are_those_of_a_local_run(cluster, project, finished_project
     assert text.count("has been submitted with SLURM jobid") == planned
     job = re.search(r"has been submitted with SLURM jobid (\d+) \(log: \S+group_speed", text)[1]
     shown = output("scontrol", "show", "job", job)
-    for text in ("NumCPUs=4", "TimeLimit=04:00:00", "MinMemoryNode=4000M"):
+    for text in ("NumCPUs=4", "TimeLimit=06:00:00", "MinMemoryNode=4000M"):
         assert text in shown
     assert seconds < MAX_SECONDS or "CI" not in os.environ, seconds  # other machines may have other work
 
