@@ -139,7 +139,10 @@ def test_the_log_of_a_failed_job_is_printed(cluster, project):
 
 
 def test_a_killed_job_is_tried_again(cluster, project, finished_project):
-    """The controller is away for longer than the 9 s for which Slurm's commands wait for it."""
+    """Then the controller is away for longer than the 9 s for which Slurm's commands wait for it.
+
+    It crashes so soon that it may have saved the second job as pending, or not at all.
+    """
     run = project.start(
         "snakemake",
         *PROFILE,
@@ -152,12 +155,13 @@ def test_a_killed_job_is_tried_again(cluster, project, finished_project):
     (job,) = queue()
     assert "TresPerJob=gres:gpu:1" in output("scontrol", "show", "job", job)
     subprocess.run(["scancel", job], check=True, timeout=60)
+    wait(lambda: queue() not in ([], [job]))
     restart_slurmctld(cluster, seconds=40)
     assert run.wait() == 0
     manifest = f"{RESULTS}/manifests/test.csv"
     assert (project.directory / manifest).read_bytes() == (finished_project.directory / manifest).read_bytes()
     (log,) = (project.directory / ".snakemake/log").glob("*.log")
-    assert log.read_text().count("has been submitted with SLURM jobid") == 2
+    assert log.read_text().count("has been submitted with SLURM jobid") in (2, 3)
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGINT])
