@@ -173,11 +173,12 @@ def test_a_workflow_that_was_killed_or_cancelled_continues(cluster, project, sen
     assert run.wait(timeout=60) != 0
     if sent == signal.SIGKILL:  # its job is still there: a second one would write the same files
         jobs = queue()
+        output("scontrol", "suspend", ",".join(jobs))  # until the next run has started
         project.snakemake("--unlock")
         refused = project.run("snakemake", *PROFILE, *target, check=False)
         assert refused.returncode != 0
         assert f"are still in the queue: {' '.join(jobs)}." in refused.stdout
-        assert queue("PENDING,RUNNING") == jobs
+        assert queue("PENDING,RUNNING,SUSPENDED") == jobs
         subprocess.run(["scancel", *jobs], check=True, timeout=60)
     wait(lambda: not queue("PENDING,RUNNING,COMPLETING"))
     project.run("snakemake", *PROFILE, *target)
