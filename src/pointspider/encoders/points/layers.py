@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from pointspider.encoders.points.pooling import normalized_maximum
 from pointspider.encoders.points.sampling import gather_points
 
 #: Points whose activations of up to 1024 channels fit into the cache of a CPU core.
@@ -25,12 +26,6 @@ class PointwiseLinear(nn.Conv1d):
 
     def forward(self, x: Float[Tensor, "*points inputs"]) -> Float[Tensor, "*points outputs"]:
         return F.linear(x, self.weight[:, :, 0], self.bias)
-
-
-def max_over_points(x: Float[Tensor, "points channels"], clouds: int) -> Float[Tensor, "clouds channels"]:
-    """Maximum over the points of each cloud; the clouds have equally many points."""
-    # max with indices, not amax: its gradient goes to one point and is computed in half the time
-    return x.view(clouds, -1, x.shape[-1]).max(dim=1)[0]
 
 
 class PointwiseLinear2d(nn.Conv2d):
@@ -103,11 +98,12 @@ def max_over_network(
         x: the clouds.
         layers: a linear layer and its batch normalisation each. All but the last are followed by ReLU.
     """
-    (*hidden, last), clouds = layers, len(x)
+    *hidden, last = layers
     if last[1].training:
         for linear, norm in hidden:
             x = F.relu(norm_linear(x, linear, norm))
-        return max_over_points(norm_linear(x, *last).flatten(0, 1), clouds)
+        linear, norm = last
+        return normalized_maximum(x, weight_of(linear), dict(linear.named_parameters()).get("bias"), norm)
     folded = [fold(linear, norm) for linear, norm in hidden]
     weight, bias = fold(*last)
 
@@ -140,7 +136,7 @@ def norm_edges(
 
 def max_over_neighbours(x: Float[Tensor, "*points K C"]) -> Float[Tensor, "*points C"]:
     """Maximum over the second to last axis."""
-    # Without gradients amax is faster; with them max, see `max_over_points`
+    # Without gradients amax is faster; with them max: its gradient goes to one point and takes half the time
     return x.max(dim=-2)[0] if torch.is_grad_enabled() else x.amax(dim=-2)
 
 
