@@ -1,5 +1,6 @@
-"""How the repository arrives on a machine: with which Python, and with which ends of lines."""
+"""How the repository arrives on a machine: with which Python, with which ends of lines, and what CI runs."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -47,3 +48,15 @@ def test_no_profile_needs_conda(root):
     for path in (root / "profiles").glob("*/*.yaml"):
         profile = yaml.safe_load(path.read_text(encoding="utf-8"))
         assert not {"use-conda", "sdm", "software-deployment-method"} & set(profile), path
+
+
+def test_github_actions_run_the_commands_that_are_run_here(root):
+    """Jobs run `.ci/run` or targets of `make`; nothing else is tested there."""
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    for name in ("ci", "audit"):
+        jobs = yaml.safe_load((root / f".github/workflows/{name}.yaml").read_text(encoding="utf-8"))["jobs"]
+        for job, content in jobs.items():
+            commands = [step["run"] for step in content["steps"] if "run" in step]
+            found = re.findall(r"(?:\.ci/run|make) ?([\w-]*)", "\n".join(commands))
+            assert found, job
+            assert all(f"\n{target}:" in makefile for target in found if target), job

@@ -62,6 +62,14 @@ def open_modelnet(directory, classes=("bed", "chair"), corruptions=("uniform", "
     return ModelNet40(settings, seed=1)
 
 
+def test_folders_one_folder_too_deep_are_explained(modelnet):
+    (modelnet / "deeper").mkdir()
+    for name in ("modelnet40_ply_hdf5_2048", "ModelNet40"):
+        (modelnet / name).rename(modelnet / "deeper" / name)
+    with pytest.raises(InputError, match=f"one folder too deep; set it to {modelnet / 'deeper'}"):
+        open_modelnet(modelnet)
+
+
 def test_objects_are_in_their_splits(modelnet):
     objects = open_modelnet(modelnet).objects()
     assert {split: {name: sorted(found) for name, found in o.items()} for split, o in objects.items()} == {

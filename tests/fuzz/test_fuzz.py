@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -180,11 +181,12 @@ def bounded() -> Iterator[None]:
 
     A hang in C, where Python handles no signal, ends the process; pytest-xdist reports it and goes on.
     """
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before, handler = resource.getrlimit(resource.RLIMIT_AS), signal.signal(signal.SIGALRM, stop)
     faulthandler.dump_traceback_later(2 * MOST_SECONDS, exit=True)
     signal.alarm(MOST_SECONDS)
-    resource.setrlimit(resource.RLIMIT_AS, (used + MOST_BYTES, before[1]))
+    if sys.platform == "linux":
+        used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MOST_BYTES, before[1]))
     try:
         yield
     finally:
