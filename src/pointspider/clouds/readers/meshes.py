@@ -1,5 +1,6 @@
 """OBJ, STL and GLB meshes, read by trimesh. The objects of a file are joined, missing textures ignored."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,12 @@ def _reader(file_type: str) -> Any:
         """Read a mesh, or points if the file has no faces."""
         import trimesh
 
+        source: Any = path
+        resolver = trimesh.resolvers.FilePathResolver(str(path))  # of files of materials and textures
         if file_type == "glb":
-            _check_accessors(path)
-        scene: Any = trimesh.load_scene(path, file_type=file_type, process=False)
+            source = io.BytesIO(path.read_bytes())
+            _check_accessors(source.getvalue(), path)
+        scene: Any = trimesh.load_scene(source, file_type=file_type, resolver=resolver, process=False)
         parts = [_part(part) for part in scene.dump()]
         if not parts:
             raise InputError("has no points.")
@@ -50,9 +54,8 @@ def _part(geometry: Any) -> tuple[Cloud, Any]:
     return Cloud(np.asarray(geometry.vertices, dtype=np.float64), colors=colors), faces
 
 
-def _check_accessors(path: Path) -> None:
+def _check_accessors(data: bytes, path: Path) -> None:
     """Check the number of values in a GLB file; trimesh allocates zeros where a file has none."""
-    data = path.read_bytes()
     length = int.from_bytes(data[12:16], "little")
     if length > len(data):
         raise InputError("ends within its header; is it complete?")
