@@ -15,6 +15,7 @@ from pointspider.encoders.images.tiny_clip import (
     architecture,
     augment,
     batches,
+    call_with_short_texts,
     learning_rate_factor,
     save_clip,
     tokenize,
@@ -53,6 +54,20 @@ def trained():
     heard = []
     result = train_clip(images, labels, PROMPTS, SMALL, seed=1, on_epoch=lambda *facts: heard.append(facts))
     return *result, heard
+
+
+def test_padding_of_prompts_changes_neither_features_nor_gradients():
+    torch.manual_seed(0)
+    model = open_clip.CLIP(**architecture(16, SMALL)).double()
+    images, tokens = torch.rand(4, 3, 16, 16).double(), tokenize(PROMPTS)
+    length = int(tokens.count_nonzero(dim=1).max())
+    assert length < CONTEXT_LENGTH
+    results = []
+    for features in (model(images, tokens), call_with_short_texts(model, images, tokens[:, :length])):
+        loss = open_clip.ClipLoss()(*features)
+        results.append([*features, *torch.autograd.grad(loss, list(model.parameters()))])
+    for full, short in zip(*results, strict=True):
+        torch.testing.assert_close(short, full, rtol=1e-9, atol=1e-12)
 
 
 def test_zero_shot_names_unseen_images(tmp_path, trained):

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import open_clip
 import torch
-from jaxtyping import Int64, Integer, UInt8
+from jaxtyping import Float, Int64, Integer, UInt8
 from torch import Tensor, nn
 
 from pointspider.core.errors import InputError
@@ -114,6 +114,23 @@ def tokenize(prompts: Sequence[str]) -> Int64[Tensor, "C context"]:
     return torch.as_tensor(tokens[:, :-1])
 
 
+def call_with_short_texts(
+    model: open_clip.CLIP, images: Float[Tensor, "B 3 S S"], tokens: Int64[Tensor, "B length"]
+) -> tuple[Float[Tensor, "B D"], Float[Tensor, "B D"], Float[Tensor, ""]]:
+    """Return `model(images, tokens)` for prompts without the padding that all of them end with.
+
+    The text tower is causal and its feature is that of the end token, so padding only costs time; but
+    open_clip takes texts of the context's length only.
+    """
+    length = tokens.shape[1]
+    parts = {
+        "positional_embedding": model.positional_embedding[:length],
+        "attn_mask": model.attn_mask[:length, :length],
+    }
+    features: tuple[Tensor, Tensor, Tensor] = torch.func.functional_call(model, parts, (images, tokens))
+    return features
+
+
 def learning_rate_factor(step: int, steps: int) -> float:
     """Linear warm-up, then half a cosine to zero."""
     warmup = max(1, round(WARMUP * steps))
@@ -166,6 +183,7 @@ def train_clip(
         )
     preprocess = preprocessing(images)
     tokens = tokenize(prompts)
+    tokens = tokens[:, : int(tokens.count_nonzero(dim=1).max())]  # padding is zero
     made_of = {"prompts": list(prompts), "seed": seed, **settings.model_dump()}
     identity = fingerprint(made_of, {"images": images, "labels": labels}, torch.device("cpu"))
     pictures, classes = torch.tensor(images), torch.tensor(labels, dtype=torch.long)
@@ -188,7 +206,9 @@ def train_clip(
             losses, hits = [], []
             for rows in batches(classes, generator):
                 pixels = augment(pictures[rows], generator).permute(0, 3, 1, 2) / 255  # (B, 3, S, S)
-                image_features, text_features, scale = model((pixels - mean) / std, tokens[classes[rows]])
+                image_features, text_features, scale = call_with_short_texts(
+                    model, (pixels - mean) / std, tokens[classes[rows]]
+                )
                 loss = loss_function(image_features, text_features, scale)
                 optimizer.zero_grad()
                 loss.backward()
