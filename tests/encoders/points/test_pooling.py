@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from pointspider.encoders.points.layers import PointwiseLinear, max_over_network
-from pointspider.encoders.points.pooling import normalized_maximum
+from pointspider.encoders.points.pooling import largest, largest_in_chunks, normalized_maximum
 
 
 def layers(dtype: torch.dtype = torch.float64, bias: bool = True) -> tuple[PointwiseLinear, nn.BatchNorm1d]:
@@ -62,6 +62,16 @@ def test_equals_automatic_differentiation(shape, bias):
         torch.testing.assert_close(
             found[name], value, rtol=1e-9, atol=1e-9, msg=lambda m, n=name: f"{n}: {m}"
         )
+
+
+@pytest.mark.parametrize("points", [1, 30, 300])
+def test_largest_of_a_gpu_are_those_of_a_cpu(points):
+    rows, weight = clouds(5, points).detach().flatten(0, 1), torch.rand(40, 6, dtype=torch.float64)
+    (values, index), (expected, numbers) = (
+        function(rows, weight, 5) for function in (largest_in_chunks, largest)
+    )
+    torch.testing.assert_close(values, expected, rtol=1e-12, atol=0)
+    assert index.equal(numbers)
 
 
 def test_one_of_equal_points_gets_the_gradient():

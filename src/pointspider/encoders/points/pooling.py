@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -64,7 +64,8 @@ class _NormalizedMaximum(torch.autograd.Function):
         products = weight @ (rows.T @ rows).div_(len(rows))  # (K, C), weight times the covariance
         variance = (products * weight).sum(dim=1)
         sign = torch.where(gain < 0, -1, 1).to(weight.dtype)  # with a negative gain the least output counts
-        extremes, which = _largest(rows, weight * sign[:, None], clouds)  # (B, K)
+        find = largest_in_chunks if x.device.type == "cpu" else largest
+        extremes, which = find(rows, weight * sign[:, None], clouds)  # (B, K)
         deviation = torch.rsqrt(variance + eps)
         normalized = extremes * (sign * deviation)
         which += torch.arange(clouds, device=x.device)[:, None] * points  # row numbers
@@ -93,17 +94,27 @@ class _NormalizedMaximum(torch.autograd.Function):
         return of_x.view(len(gradient), -1, rows.shape[1]), of_weight, of_bias, of_gain, of_shift, None
 
 
-def _largest(
+def largest(
     rows: Float[Tensor, "points C"], weight: Float[Tensor, "K C"], clouds: int
-) -> tuple[Tensor, Tensor]:
-    """Return the maximum over the points of each cloud of rows weightᵀ, (B, K), and the point's number."""
+) -> tuple[Float[Tensor, "B K"], Int64[Tensor, "B K"]]:
+    """Return the maximum over the points of each cloud of rows weightᵀ, and the point's number."""
+    values, index = (rows @ weight.T).view(clouds, -1, len(weight)).max(dim=1)
+    return values, index
+
+
+def largest_in_chunks(
+    rows: Float[Tensor, "points C"], weight: Float[Tensor, "K C"], clouds: int
+) -> tuple[Float[Tensor, "B K"], Int64[Tensor, "B K"]]:
+    """As `largest`, on a CPU, for few clouds at a time."""
     size = len(rows) // clouds
-    chunk = max(1, CHUNK // size) if rows.device.type == "cpu" else clouds
-    # The product has the points last, where max finds the index in two thirds of the time
-    chunks = [
-        (weight @ part.T).view(len(weight), -1, size).max(dim=2) for part in torch.split(rows, chunk * size)
-    ]
-    return torch.cat([values for values, _ in chunks], 1).T, torch.cat([index for _, index in chunks], 1).T
+    chunks = []
+    for part in torch.split(rows, max(1, CHUNK // size) * size):
+        outputs = (weight @ part.T).view(len(weight), -1, size)
+        # NumPy finds the largest of contiguous values in a fraction of PyTorch's time
+        index = torch.from_numpy(outputs.numpy().argmax(axis=2))
+        chunks.append((outputs.gather(2, index[:, :, None])[:, :, 0], index))
+    values, index = (torch.cat(results, dim=1).T for results in zip(*chunks, strict=True))
+    return values, index
 
 
 def _scatter(
