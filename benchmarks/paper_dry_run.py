@@ -18,7 +18,8 @@ from pointspider.clouds.sources.modelnet40 import MESHES, POINTS
 from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
 from pointspider.encoders.images.hub import WEIGHTS
 from pointspider.render.backends import activate, choose
-from pointspider.render.renderer import Renderer, RenderSettings
+from pointspider.render.renderer import Renderer
+from pointspider.render.settings import RenderSettings
 from pointspider.study.config import load
 from pointspider.study.remote import Remote, read_remotes
 from pointspider.training.device import pick_device

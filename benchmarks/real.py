@@ -41,7 +41,8 @@ from pointspider.mappers.fits import fit_baselines
 from pointspider.mappers.settings import MapperSettings
 from pointspider.mappers.training import train_mapper
 from pointspider.render.backends import activate, choose
-from pointspider.render.renderer import Renderer, RenderSettings, write_renders
+from pointspider.render.renderer import Renderer, write_renders
+from pointspider.render.settings import RenderSettings
 from pointspider.study.evaluate.alignment import Candidate, Clouds, ImageSpace, Predict, evaluate
 from pointspider.study.evaluate.candidates import fitted, references, trained
 from pointspider.study.plots.style import BLUE, GREEN, GREY, INK, ORANGE, WIDTH, save, styled

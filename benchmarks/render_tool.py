@@ -53,7 +53,8 @@ import sys, numpy as np
 from pathlib import Path
 from pointspider.core.files import write_png
 from pointspider.render.backends import activate, choose
-from pointspider.render.renderer import Renderer, RenderSettings, write_renders
+from pointspider.render.renderer import Renderer, write_renders
+from pointspider.render.settings import RenderSettings
 files, part, of = sorted(Path(sys.argv[1]).glob("*.npy")), int(sys.argv[2]), int(sys.argv[3])
 files = files[part::of]
 activate(choose(), 1)

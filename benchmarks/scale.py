@@ -75,7 +75,8 @@ def build() -> Work:
 
 def render() -> Work:
     from pointspider.render.backends import activate, choose
-    from pointspider.render.renderer import Renderer, RenderSettings
+    from pointspider.render.renderer import Renderer
+    from pointspider.render.settings import RenderSettings
 
     activate(choose(), 1)
     renderer, clouds = Renderer(RenderSettings(SIDE)), shapes(12)

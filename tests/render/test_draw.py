@@ -3,8 +3,9 @@ import pytest
 
 import pointspider
 from pointspider.core.errors import InputError
-from pointspider.render.renderer import Renderer, RenderSettings
+from pointspider.render.renderer import Renderer
 from pointspider.render.scene import Camera, auto_radius
+from pointspider.render.settings import RenderSettings
 
 
 @pytest.fixture

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import trimesh
 
-from pointspider.render.layers import bare_floor, finish
+from pointspider.render.layers import bare_floor, finish, smoothed
 from pointspider.render.mask import Mask
 from pointspider.render.reference import reference_scene
-from pointspider.render.renderer import Renderer, RenderSettings
+from pointspider.render.renderer import Renderer
 from pointspider.render.scene import Camera, Spheres, Surface, place, to_srgb
+from pointspider.render.settings import RenderSettings
 from pointspider.study.speed import similarity
 
 CAMERAS = [
@@ -145,3 +146,13 @@ def test_straight_alpha_is_exact_where_one_colour_is_cut():
     partial = (picture[..., 3] > 40) & (picture[..., 3] < 215)
     assert partial.any()
     np.testing.assert_allclose(picture[partial][:, :3], [[128, 64, 0]] * partial.sum(), atol=2)
+
+
+def test_smoothing_averages_over_a_square_of_the_cells_that_are_smoothed():
+    values = np.random.default_rng(0).random((9, 14, 3), np.float32)
+    where = np.ones((9, 14), bool)
+    where[:, 9:] = False
+    result = smoothed(values, where, 2)
+    np.testing.assert_array_equal(result[~where], values[~where])
+    np.testing.assert_allclose(result[4, 4], values[2:7, 2:7].mean(axis=(0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(result[8, 8], values[6:, 6:9].mean(axis=(0, 1)), rtol=1e-5)

@@ -10,8 +10,9 @@ from PIL import Image
 from pointspider.core.errors import InputError
 from pointspider.render.mask import Mask
 from pointspider.render.reference import render_reference
-from pointspider.render.renderer import Renderer, RenderSettings
+from pointspider.render.renderer import Renderer
 from pointspider.render.scene import Camera, place, to_srgb
+from pointspider.render.settings import RenderSettings
 from pointspider.study.speed import psnr_to_converged, similarity
 
 SETTINGS = RenderSettings(resolution=32, seed=7)

@@ -20,8 +20,8 @@ from pointspider.render import colours
 from pointspider.render.backends import activate, choose
 from pointspider.render.draw import draw_placed, look, place_cloud
 from pointspider.render.motion import check_movie, turntable, write_movie
-from pointspider.render.renderer import RenderSettings
 from pointspider.render.scene import Camera, Spheres, Surface
+from pointspider.render.settings import RenderSettings
 from pointspider.render.sheet import add_color_bar, grid
 
 Task = tuple[Spheres | Surface, Range | None, Camera]  # a frame of a movie

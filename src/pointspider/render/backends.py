@@ -323,7 +323,8 @@ def _processor() -> str:
 def _render_test_picture(name: str, library: str) -> None:
     """Draw a lattice and print the processor's name as JSON; runs in a child process."""
     activate(Variant(name, library or None), threads=1)
-    from pointspider.render.renderer import Renderer, RenderSettings
+    from pointspider.render.renderer import Renderer
+    from pointspider.render.settings import RenderSettings
 
     lattice = np.indices((6, 6, 6)).reshape(3, -1).T
     picture = Renderer(RenderSettings(resolution=16)).render(lattice[None])

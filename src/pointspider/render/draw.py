@@ -10,8 +10,9 @@ from jaxtyping import Float, Float32, Integer, Num, Shaped, UInt8
 from pointspider.core.cpus import available_cpus
 from pointspider.core.errors import InputError
 from pointspider.render import backends, colours
-from pointspider.render.renderer import PAPER_CAMERA, Renderer, RenderSettings
+from pointspider.render.renderer import Renderer
 from pointspider.render.scene import ORIENTATIONS, Camera, Spheres, Surface, auto_radius, place
+from pointspider.render.settings import PAPER_CAMERA, RenderSettings
 
 _lock = threading.Lock()  # a renderer has one scene
 

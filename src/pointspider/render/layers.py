@@ -164,6 +164,18 @@ def _behind_spheres(
     return floor
 
 
+def smoothed(
+    values: Float32[np.ndarray, "h w 3"], where: Bool[np.ndarray, "h w"], reach: int
+) -> Float32[np.ndarray, "h w 3"]:
+    """Replace values `where` by means over squares of 2 `reach` + 1 cells, of values `where`."""
+    sums = np.concatenate([values, np.ones_like(values[..., :1])], axis=-1) * where[..., None]
+    for _ in range(2):  # along rows, then along columns
+        padded = np.pad(sums, ((reach, reach), (0, 0), (0, 0)))
+        shifted = [padded[step : step + len(sums)] for step in range(2 * reach + 1)]
+        sums = np.sum(shifted, axis=0).swapaxes(0, 1)
+    return np.where(where[..., None], sums[..., :3] / np.maximum(sums[..., 3:], 1), values)
+
+
 def _box_mean(values: Float32[np.ndarray, "h w c"], reach: int) -> Float32[np.ndarray, "h w c"]:
     """Means over squares of 2 `reach` + 1 cells."""
     side = 2 * reach + 1

@@ -13,7 +13,6 @@ compiled. A picture takes four steps:
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -23,135 +22,21 @@ from tqdm import tqdm
 
 from pointspider.core.errors import InputError
 from pointspider.render.denoiser import denoise
-from pointspider.render.layers import WHITE, bare_floor, compose, finish, pixel_filter, sees_floor
+from pointspider.render.layers import bare_floor, compose, finish, pixel_filter, sees_floor, smoothed
 from pointspider.render.mask import HIDDEN, HIDDEN_IN_LAYERS, Mask
 from pointspider.render.points import PointScene
-from pointspider.render.scene import FLOOR_HEIGHT, Camera, Spheres, Surface, place, to_srgb
+from pointspider.render.scene import Spheres, Surface, place, to_srgb
+from pointspider.render.settings import QUALITIES, RenderSettings
 
 logger = logging.getLogger(__name__)
 
 BORDER = 1  # white cells around the mask that the denoiser sees
+CONTEXT = 8  # cells around what is shown that it sees too
 # Radiance, albedo, normal, coverage and detail where nothing is traced.
 BARE_FLOOR = np.array([1.2] * 3 + [1] * 3 + [0, 0, 1] + [0] * 4, np.float32)
 NOTHING = np.zeros(13, np.float32)
-CACHE_CELLS = 192
 NEAR_CLIP = 0.1  # of the camera
-PAPER_CAMERA = Camera()
-FLOORS = ("on", "shadow", "off")
 Traced = tuple[Bool[np.ndarray, "G G"], Bool[np.ndarray, "G G"], Float32[np.ndarray, "G G 13"]]
-
-
-@dataclass(frozen=True)
-class Quality:
-    """How much work goes into a picture.
-
-    Attributes:
-        cells_per_pixel, cells_per_picture: per side, of the grid that is traced; at least.
-        sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor.
-        light_rays, reflections, near: see `gather.tracer.FinalGather`.
-        cache_rays: of the cache per sphere, for every CACHE_CELLS cells of the grid's side; finer cells show
-            the noise of the cache.
-        denoiser: Open Image Denoise's quality.
-        pixel_filter: whether to apply the reference's Gaussian pixel filter; reducing a picture hides it.
-    """
-
-    cells_per_pixel: int
-    cells_per_picture: int
-    sphere_samples: int
-    floor_samples: int
-    light_rays: int
-    reflections: int
-    cache_rays: int
-    near: float
-    denoiser: str
-    pixel_filter: bool
-
-    @property
-    def paths(self) -> int:
-        """Of cells that show spheres or surfaces, where paths are traced."""
-        return self.sphere_samples * self.light_rays
-
-
-# "clip" equals the reference's picture of 800 x 800 pixels reduced to `resolution`, as an encoder takes it.
-# "reference" equals the reference's picture at `resolution`, pixel by pixel, for people to look at.
-QUALITIES = {
-    "clip": Quality(
-        cells_per_pixel=2,
-        cells_per_picture=192,
-        sphere_samples=8,
-        floor_samples=4,
-        light_rays=2,
-        reflections=1,
-        cache_rays=16,
-        near=1,
-        denoiser="fast",
-        pixel_filter=False,
-    ),
-    "reference": Quality(
-        cells_per_pixel=1,
-        cells_per_picture=1,
-        sphere_samples=32,
-        floor_samples=16,
-        light_rays=2,
-        reflections=2,
-        cache_rays=32,
-        near=2,
-        denoiser="high",
-        pixel_filter=True,
-    ),
-}
-
-
-@dataclass(frozen=True)
-class RenderSettings:
-    """What a picture depends on besides its cloud. The defaults of all but resolution are the paper's look.
-
-    Attributes:
-        resolution: width and height H = W in pixels.
-        quality: of QUALITIES.
-        seed: of the Monte-Carlo samples; the same for every cloud.
-        camera: where the picture is taken from.
-        background: sRGB from 0 to 1, or None for transparent. A floor that is "on" hides it.
-        floor: "on" (opaque and white), "shadow" (only its shadows are seen) or "off".
-        layers: compose the picture of layers even where the paper's look needs none, as for frames of a movie
-            that must not differ.
-    """
-
-    resolution: int
-    quality: str = "clip"
-    seed: int = 0
-    camera: Camera = PAPER_CAMERA
-    background: tuple[float, float, float] | None = WHITE
-    floor: str = "on"
-    layers: bool = False
-
-    def __post_init__(self) -> None:
-        if self.resolution < 1:
-            raise InputError(f"render.resolution: is {self.resolution}, must be 1 or more.")
-        if self.quality not in QUALITIES:
-            raise InputError(f"render.quality: is '{self.quality}', must be one of {', '.join(QUALITIES)}.")
-        if self.floor not in FLOORS:
-            raise InputError(f"floor: is '{self.floor}', must be one of {', '.join(FLOORS)}.")
-        if self.floor != "off" and self.camera.origin[2] <= FLOOR_HEIGHT:
-            raise InputError("camera: elevation: the floor hides the cloud from below; switch the floor off.")
-
-    @property
-    def in_layers(self) -> bool:
-        """Whether spheres and shadows are composed; the paper's look is rendered as one."""
-        default = RenderSettings(self.resolution)
-        looks = [(each.camera, each.background, each.floor) for each in (self, default)]
-        return self.layers or looks[0] != looks[1]
-
-    @property
-    def cells_per_pixel(self) -> int:
-        """Per side, of the grid that is traced."""
-        quality = QUALITIES[self.quality]
-        return max(quality.cells_per_pixel, -(-quality.cells_per_picture // self.resolution))
-
-    @property
-    def samples_per_pixel(self) -> int:
-        """Rays to the light from pixels that show spheres; as many paths in variants that trace paths."""
-        return QUALITIES[self.quality].paths * self.cells_per_pixel**2
 
 
 class Renderer:
@@ -166,7 +51,7 @@ class Renderer:
 
         self.settings = settings
         quality = self._quality = QUALITIES[settings.quality]
-        self._size = settings.cells_per_pixel * settings.resolution  # G
+        self._size = settings.cells  # G
         floor = settings.floor != "off"
         hidden = HIDDEN_IN_LAYERS if settings.in_layers else HIDDEN
         self._mask = Mask(settings.camera, self._size, floor, hidden)
@@ -176,12 +61,7 @@ class Renderer:
             from pointspider.render.gather.tracer import FinalGather
 
             self._gather = FinalGather(
-                self._points,
-                quality.near,
-                max(1, quality.cache_rays * self._size // CACHE_CELLS),
-                settings.seed,
-                quality.light_rays,
-                quality.reflections,
+                self._points, quality.near, settings.seed, quality.light_rays, quality.reflections
             )
 
     def render(
@@ -228,7 +108,7 @@ class Renderer:
         bare = BARE_FLOOR if self._points.floor else NOTHING
         features = np.where(traced[window][..., None], features, bare)
         radiance, albedo, normal, coverage, detail = np.split(features, [3, 6, 9, 10], axis=-1)
-        linear = denoise(radiance, albedo.clip(0, 1), normal, self._quality.denoiser)
+        linear = self._denoise(radiance, albedo.clip(0, 1), normal, shown[window], traced[window])
         if self.settings.in_layers:
             return self._compose(linear, coverage, window)
         if self._quality.pixel_filter:
@@ -237,6 +117,24 @@ class Renderer:
         picture[window] = np.where(traced[window][..., None], to_srgb(linear, detail), 255)
         side = self.settings.resolution
         return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BICUBIC))
+
+    def _denoise(
+        self,
+        radiance: Float32[np.ndarray, "h w 3"],
+        albedo: Float32[np.ndarray, "h w 3"],
+        normal: Float32[np.ndarray, "h w 3"],
+        shown: Bool[np.ndarray, "h w"],
+        traced: Bool[np.ndarray, "h w"],
+    ) -> Float32[np.ndarray, "h w 3"]:
+        """Remove noise: around what is shown by Open Image Denoise; shadows further away are smooth."""
+        if self._quality.smoothing == 0 or self.settings.in_layers:  # seen from low, shadows are narrow
+            return denoise(radiance, albedo, normal, self._quality.denoiser)
+        result = smoothed(radiance, traced & ~shown, max(1, round(self._quality.smoothing * self._size)))
+        near, nearest = _window(shown, CONTEXT), _window(shown, CONTEXT // 2)  # its outermost cells are poor
+        denoised = result.copy()
+        denoised[near] = denoise(radiance[near], albedo[near], normal[near], self._quality.denoiser)
+        result[nearest] = denoised[nearest]
+        return result
 
     def _check_distance(self, positions: Float32[np.ndarray, "N 3"], radius: float) -> None:
         *_, depth = self.settings.camera.project(positions)
@@ -252,7 +150,7 @@ class Renderer:
         guides = scene.guides(self.settings.seed)
         shown = _grown(guides[..., -1] > 0)
         traced = shown | self._mask.shadows(sample_surface(surface))
-        radiance = scene.trace(traced, self._quality.paths, self.settings.seed)
+        radiance = scene.trace(traced, self.settings.paths, self.settings.seed)
         return shown, traced, np.concatenate([radiance, guides, np.zeros_like(radiance)], axis=-1)
 
     def _trace_spheres(self, spheres: Spheres) -> Traced:
@@ -273,17 +171,16 @@ class Renderer:
         if self._gather is None:
             from pointspider.render.path_tracer import trace
 
-            count, layers = self._quality.paths, self.settings.in_layers
+            count, layers = self.settings.paths, self.settings.in_layers
             features = trace(self._points, traced, count, self.settings.seed, layers)
             return np.pad(features, ((0, 0), (0, 0), (0, 3)))
         spheres, floor = np.flatnonzero(discs), np.flatnonzero(traced & ~discs)
         cells = np.concatenate([spheres, floor])
-        samples = np.repeat(
-            [self._quality.sphere_samples, self._quality.floor_samples], [len(spheres), len(floor)]
-        )
-        self._gather.prepare(spheres)
+        effort = self.settings.effort(float(discs.mean()))
+        samples = np.repeat([effort.sphere_samples, effort.floor_samples], [len(spheres), len(floor)])
         features = np.zeros((traced.size, 13), np.float32)
-        features[cells] = self._gather.trace(cells, samples, np.arange(len(cells)) < len(spheres))
+        covered = np.arange(len(cells)) < len(spheres)
+        features[cells] = self._gather.trace(cells, samples, effort.cache_rays, covered)
         return features.reshape(*traced.shape, 13)
 
     def _compose(
@@ -362,9 +259,8 @@ def _grown(mask: Bool[np.ndarray, "G G"]) -> Bool[np.ndarray, "G G"]:
 
 def _window(mask: np.ndarray, border: int) -> tuple[slice, slice]:
     """The rows and columns of `mask` that hold anything, and `border` more where there are."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)).tolist() for axis in (1, 0))
-    row_span, column_span = (
-        slice(max(0, filled[0] - border), min(filled[-1] + 1 + border, len(mask)))
-        for filled in (rows, columns)
-    )
-    return row_span, column_span
+    spans = []
+    for axis, size in enumerate(mask.shape):
+        filled = np.flatnonzero(mask.any(axis=1 - axis)).tolist()
+        spans.append(slice(max(0, filled[0] - border), min(filled[-1] + 1 + border, size)))
+    return spans[0], spans[1]

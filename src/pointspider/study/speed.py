@@ -21,7 +21,8 @@ from tqdm import tqdm
 from pointspider.core.errors import InputError
 from pointspider.render.backends import Variant, activate, device_name, failure, run_child
 from pointspider.render.reference import render_reference
-from pointspider.render.renderer import Renderer, RenderSettings
+from pointspider.render.renderer import Renderer
+from pointspider.render.settings import RenderSettings
 
 REFERENCE, OURS = "reference", "ours"  # methods
 CHECK_SHARE = (
@@ -36,7 +37,7 @@ class Task:
 
     Attributes:
         method: REFERENCE (PointVisualizaiton's procedure) or OURS.
-        quality: of ours, see `renderer.QUALITIES`; empty for the reference.
+        quality: of ours, see `settings.QUALITIES`; empty for the reference.
         resolution: width and height H = W in pixels.
         samples_per_pixel: of the reference; ours is told its quality's, where a pixel shows spheres.
         seed: of the Monte-Carlo samples.

@@ -6,46 +6,43 @@ of the light is visible and what the spheres add.
 Imports Dr.Jit; see the package.
 """
 
-from typing import Any
-
 import drjit as dr
 import mitsuba as mi
 import numpy as np
 
-from pointspider.render.gather.arrays import flat, interpolated
-from pointspider.render.gather.floor import Floor, fresnel
-from pointspider.render.gather.light import Light
+from pointspider.render.gather.arrays import interpolated
+from pointspider.render.gather.floor import fresnel
 from pointspider.render.gather.rays import Rays, Surface, cosine_direction
 from pointspider.render.gather.sampler import Sampler
-from pointspider.render.points import PointScene
 from pointspider.render.scene import FLOOR_HEIGHT, LIGHT_RADIANCE
 
 TILES = 48  # per side of the floor's cached square
 REACH = 1.25  # half-width of that square: beyond it, spheres hide or add nothing that shows
-TILE_SHARE = 2  # a tile of the floor has one ray for every so many rays of a sphere
-REPEATS = 2  # points that are put at each place, of which each traces a ray to the light and a reflection
-MAX_RAYS = 1 << 18  # through the picture
+TILE_SHARE = 4  # a tile of the floor has one ray for every so many rays of a sphere
+MAX_POINTS = 1 << 18  # on all spheres
 ROUNDS = 3  # reflections that are added up; those that follow are extrapolated
 SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the fit, in points; see `_fit`
 # Dimensions of the sampler; those of the tracer come before.
-PIXEL, TILE, LIGHT, TILE_LIGHT, REFLECTION, TILE_REFLECTION, NEXT_REFLECTION = range(5, 12)
+PIXEL, TILE, LIGHT, TILE_LIGHT, TILE_REFLECTION, NEXT_REFLECTION = range(5, 11)
 
 
 class Cache:
-    """Filled for each cloud by `fill`, then looked up by `radiance`."""
+    """Filled by `fill`, then looked up by `radiance`."""
 
-    def __init__(
-        self,
-        points: PointScene,
-        rays: Rays,
-        light: Light,
-        floor: Floor,
-        random: Sampler,
-        rays_per_sphere: int,
-    ) -> None:
-        self._points, self._rays, self._light, self._floor = points, rays, light, floor
-        self._random, self._rays_per_sphere = random, rays_per_sphere
-        self._rays_per_tile = -(-rays_per_sphere // TILE_SHARE)
+    def __init__(self, rays: Rays, random: Sampler, rays_per_sphere: int) -> None:
+        """Prepare an empty cache.
+
+        Args:
+            rays: trace what a scene shows.
+            random: the random numbers.
+            rays_per_sphere: points on each sphere; fewer where there are many spheres.
+        """
+        self._rays, self._random = rays, random
+        count = rays.shown.count
+        self._per_sphere = max(1, min(rays_per_sphere, MAX_POINTS // count))
+        self._per_tile = -(-rays_per_sphere // TILE_SHARE)
+        self._direct = dr.zeros(mi.Float, 4 * count)
+        self._indirect = [self._direct] * 3
 
     def radiance(self, met: Surface) -> "mi.Color3f":
         """Return what surfaces send back along the rays that met them."""
@@ -53,45 +50,40 @@ class Cache:
 
         visible, from_spheres = self._tile(met)
         cosine = -met.direction.z
-        base = visible * self._floor.bare_irradiance(met.position) + from_spheres
+        base = visible * self._rays.floor.bare_irradiance(met.position) + from_spheres
         mirrored = mi.Vector3f(met.direction.x, met.direction.y, cosine)
-        light = dr.select(self._light.met_by(met.position, mirrored), LIGHT_RADIANCE * visible, 0)
-        floor = self._floor.transmittance(cosine) * base + fresnel(cosine) * light
+        light = dr.select(self._rays.light.met_by(met.position, mirrored), LIGHT_RADIANCE * visible, 0)
+        floor = self._rays.floor.transmittance(cosine) * base + fresnel(cosine) * light
         return dr.select(met.on_sphere, sphere, dr.select(met.on_floor, floor, 0))
 
-    def fill(self, cells: "mi.UInt32") -> None:
-        """Put points where reflections of the picture and the floor end, and exchange light among them.
-
-        Args:
-            cells: indices of those that show spheres.
-        """
+    def fill(self) -> None:
+        """Exchange light among points on the spheres and the floor."""
         tiles = self._tiles()
         from_tiles = self._scatter(tiles, TILE_REFLECTION)
-        from_seen = self._scatter(self._seen(cells), REFLECTION)
         visible = self._visible_light(tiles)
-        dr.eval(from_seen, from_tiles, visible)
-        points, first = self._points_of([from_seen, from_tiles] * REPEATS)
+        points = self._points_on_spheres()
         index = dr.arange(mi.UInt32, dr.width(points.sphere))
-        light = self._rays.irradiance(points, [self._random(index, LIGHT)], True)
         onward = self._scatter(points, NEXT_REFLECTION)
-        dr.eval(light, onward)
-        inverse = self._inverse_moments(points.normal, first)
-
-        self._sphere_light = [dr.zeros(mi.Float, 4 * len(self._points.spheres.centres))] * 3
+        light = self._rays.irradiance(points, [self._random(index, LIGHT)], True)
+        basis, direct_basis = _homogeneous(points.normal), self._lit(points.normal)
+        dr.eval(from_tiles, visible, onward, light, basis, direct_basis)
+        lit = dr.maximum(dr.sum(direct_basis.w), 1e-6)
+        self._direct = self._fit([light], direct_basis, self._inverse_moments(direct_basis), lit)[0]
         self._tile_light = dr.ravel(mi.Vector4f(visible, 0, 0, 0))
-        through = self._floor.transmittance(from_tiles.direction.z)
+        dr.eval(self._direct)
+        inverse, count = self._inverse_moments(basis), self._rays.shown.opaque_count * self._per_sphere
+        through = self._rays.floor.transmittance(from_tiles.direction.z)
         totals, fits, means = [], [], []  # of every round
         for _ in range(ROUNDS):
-            irradiance = light + dr.pi * self.radiance(onward)
-            dr.eval(irradiance)
-            totals.append(dr.sum(irradiance, axis=1))
-            fits.append(self._fit(irradiance, points.normal, first, inverse, totals[-1]))
-            self._sphere_light = fits[-1]
-            dr.eval(self._sphere_light)
+            gathered = dr.pi * self._rays.gathered(points.normal, onward.direction, self.radiance(onward))
+            dr.eval(gathered)
+            totals.append(dr.sum(gathered, axis=1))
+            fits.append(self._fit(list(gathered), basis, inverse, count))
+            self._indirect = fits[-1]
+            dr.eval(self._indirect)
             from_spheres = dr.pi * through * self.radiance(from_tiles)
             dr.eval(from_spheres)
-            count = self._rays_per_tile
-            means.append([dr.block_sum(channel, count) / count for channel in from_spheres])
+            means.append([dr.block_sum(channel, self._per_tile) / self._per_tile for channel in from_spheres])
             self._tile_light = dr.ravel(mi.Vector4f(visible, *means[-1]))
         # Each round adds about the same share of what the round before added: the rest is a geometric series.
         first_gain, last_gain = totals[-2] - totals[-3], totals[-1] - totals[-2]
@@ -101,15 +93,19 @@ class Cache:
             [new + more * (new - old) for old, new, more in zip(*rounds[-2:], rest, strict=True)]
             for rounds in (fits, means)
         )
-        self._sphere_light, self._tile_light = fit, dr.ravel(mi.Vector4f(visible, *mean))
-        dr.eval(self._sphere_light, self._tile_light)
+        self._indirect, self._tile_light = fit, dr.ravel(mi.Vector4f(visible, *mean))
+        dr.eval(self._indirect, self._tile_light)
 
     # ------------------------------------------------------------------------------------------ lookups
 
     def _irradiance(self, met: Surface) -> "mi.Color3f":
         """The irradiance of spheres at their normals."""
-        fits = [dr.gather(mi.Vector4f, light, met.sphere, met.on_sphere) for light in self._sphere_light]
-        return mi.Color3f([dr.maximum(dr.dot(fit.xyz, met.normal) + fit.w, 0) for fit in fits])
+        direct, *indirect = (
+            dr.gather(mi.Vector4f, fit, met.sphere, met.on_sphere) for fit in (self._direct, *self._indirect)
+        )
+        light = dr.maximum(dr.dot(direct, self._lit(met.normal)), 0)
+        basis = _homogeneous(met.normal)
+        return mi.Color3f([light + dr.maximum(dr.dot(fit, basis), 0) for fit in indirect])
 
     def _tile(self, met: Surface) -> tuple["mi.Float", "mi.Color3f"]:
         """The floor's visible share of the light and the irradiance E_T from spheres, interpolated."""
@@ -120,19 +116,10 @@ class Cache:
 
     # ------------------------------------------------------------------------------------------ filling
 
-    def _seen(self, cells: "mi.UInt32") -> Surface:
-        """What the camera sees at random places in cells."""
-        count = min(self._rays_per_sphere * len(self._points.spheres.centres), MAX_RAYS)
-        index = dr.arange(mi.UInt32, count)
-        among = dr.opaque(mi.Float, dr.width(cells) / count)
-        cell = dr.gather(mi.UInt32, cells, mi.UInt32((mi.Float(index) + 0.5) * among))
-        corner = mi.Point2f(cell % self._points.size, cell // self._points.size)
-        return self._rays.look(corner + self._random(index, PIXEL))
-
     def _tiles(self) -> Surface:
         """Random places on the floor, `_rays_per_tile` in each tile, tile by tile."""
-        index = dr.arange(mi.UInt32, TILES**2 * self._rays_per_tile)
-        tile = index // self._rays_per_tile
+        index = dr.arange(mi.UInt32, TILES**2 * self._per_tile)
+        tile = index // self._per_tile
         place = mi.Point2f(tile % TILES, tile // TILES) + self._random(index, TILE)
         x, y = (place / (TILES / 2) - 1) * REACH
         up = mi.Vector3f(0, 0, 1)
@@ -152,64 +139,62 @@ class Cache:
         part, direction, distance = self._rays.from_light(tiles, self._random(index, TILE_LIGHT))
         reaching = dr.select(self._rays.hidden(tiles, direction, distance), 0, part)
         dr.eval(part, reaching)
-        return dr.block_sum(reaching, self._rays_per_tile) / dr.block_sum(part, self._rays_per_tile)
+        return dr.block_sum(reaching, self._per_tile) / dr.block_sum(part, self._per_tile)
 
-    def _points_of(self, batches: list[Surface]) -> tuple[Surface, "mi.UInt32"]:
-        """Those surfaces that are on spheres, sphere by sphere, and where each sphere's begin, (N + 1,)."""
-        spheres = self._points.spheres
-        on_sphere = np.concatenate([np.array(batch.on_sphere) for batch in batches])
-        sphere = np.concatenate([np.array(batch.sphere) for batch in batches])[on_sphere]
-        normal = np.concatenate([np.array(batch.normal) for batch in batches], axis=1)[:, on_sphere]
-        numbers = np.uint16 if len(spheres.centres) <= 1 << 16 else np.uint32
-        order = np.argsort(sphere.astype(numbers), kind="stable")  # a radix sort of 16 bits
-        sphere, normal = sphere[order], normal[:, order]
-        first = np.searchsorted(sphere, np.arange(len(spheres.centres) + 1))
-        position = spheres.centres[sphere].T + spheres.radius * normal
-        positions, normals = ([flat(mi.Float, row) for row in rows] for rows in (position, normal))
-        surface = Surface(
-            mi.Point3f(positions), mi.Normal3f(normals), -mi.Vector3f(normals),
-            flat(mi.UInt32, sphere), mi.Bool(True), mi.Bool(False), 0,
-        )  # fmt: skip
-        return surface, flat(mi.UInt32, first)
+    def _points_on_spheres(self) -> Surface:
+        """Random points on every sphere, `_count` on each, sphere by sphere."""
+        index = dr.arange(mi.UInt32, self._rays.shown.count * self._per_sphere)
+        sphere = index // self._per_sphere
+        normal = mi.Normal3f(mi.warp.square_to_uniform_sphere(self._random(index, PIXEL)))
+        position = self._rays.centre(sphere) + self._rays.shown.radius * normal
+        return Surface(position, normal, -mi.Vector3f(normal), sphere, mi.Bool(True), mi.Bool(False), 0)
+
+    def _lit(self, normal: "mi.Normal3f") -> "mi.Vector4f":
+        """The basis of direct light: what an unhidden light gives, times a linear function of the normal."""
+        return self._rays.light.cosine(normal) * _homogeneous(normal)
 
     @dr.syntax
-    def _inverse_moments(self, normal: "mi.Normal3f", first: "mi.UInt32") -> "mi.Matrix4f":
-        """The ridge's inverse normal matrix of each sphere's points, for x = (normal, 1)."""
-        sphere = dr.arange(mi.UInt32, len(self._points.spheres.centres))
-        row, end = dr.gather(mi.UInt32, first, sphere), dr.gather(mi.UInt32, first, sphere + 1)
-        moments = mi.Matrix4f(np.diag([SLOPE_PRIOR] * 3 + [MEAN_PRIOR]))
+    def _inverse_moments(self, basis: "mi.Vector4f") -> "mi.Matrix4f":
+        """The ridge's inverse normal matrix of each sphere's points."""
+        row = dr.arange(mi.UInt32, self._rays.shown.count) * self._per_sphere
+        end = row + self._per_sphere
+        moments = mi.Matrix4f(np.diag([SLOPE_PRIOR] * 3 + [MEAN_PRIOR]).tolist())
         while row < end:
-            x = _homogeneous(dr.gather(mi.Normal3f, normal, row))
+            x = dr.gather(mi.Vector4f, basis, row)
             moments += _outer(x, x)
             row += 1
         inverse = dr.rcp(moments)
         dr.eval(inverse)
         return inverse
 
-    @dr.syntax
     def _fit(
-        self,
-        irradiance: "mi.Color3f",
-        normal: "mi.Normal3f",
-        first: "mi.UInt32",
-        inverse: "mi.Matrix4f",
-        total: "mi.Color3f",
-    ) -> Any:
-        """Per channel and sphere, slope and mean of the irradiance over the normal, by ridge regression.
+        self, channels: list["mi.Float"], basis: "mi.Vector4f", inverse: "mi.Matrix4f", total: "mi.Float"
+    ) -> list["mi.Float"]:
+        """Coefficients of each sphere for each channel, 4 in turn, by ridge regression to the mean sphere.
 
-        A sphere without points is as bright as the others are on average, by the `total` irradiance.
+        Args:
+            channels: at the points of all spheres.
+            basis: the functions that are fitted, at the points.
+            inverse: see `_inverse_moments`.
+            total: the last function's sum over the points.
         """
-        count = dr.opaque(mi.Float, dr.width(irradiance))  # a literal would be compiled into the kernel
-        prior = MEAN_PRIOR * total / count
-        sphere = dr.arange(mi.UInt32, len(self._points.spheres.centres))
-        row, end = dr.gather(mi.UInt32, first, sphere), dr.gather(mi.UInt32, first, sphere + 1)
-        sums = [mi.Vector4f(0, 0, 0, channel) for channel in prior]
+        priors = [MEAN_PRIOR * dr.sum(channel) / total for channel in channels]
+        return [
+            self._fit_one(channel, basis, inverse, prior)
+            for channel, prior in zip(channels, priors, strict=True)
+        ]
+
+    @dr.syntax
+    def _fit_one(
+        self, channel: "mi.Float", basis: "mi.Vector4f", inverse: "mi.Matrix4f", prior: "mi.Float"
+    ) -> "mi.Float":
+        row = dr.arange(mi.UInt32, self._rays.shown.count) * self._per_sphere
+        end = row + self._per_sphere
+        total = mi.Vector4f(0, 0, 0, prior)
         while row < end:
-            x = _homogeneous(dr.gather(mi.Normal3f, normal, row))
-            value = dr.gather(mi.Color3f, irradiance, row)
-            sums = [sums[0] + x * value.x, sums[1] + x * value.y, sums[2] + x * value.z]
+            total += dr.gather(mi.Vector4f, basis, row) * dr.gather(mi.Float, channel, row)
             row += 1
-        return [dr.ravel(inverse @ sums[0]), dr.ravel(inverse @ sums[1]), dr.ravel(inverse @ sums[2])]
+        return dr.ravel(inverse @ total)
 
 
 def _homogeneous(vector: "mi.Normal3f") -> "mi.Vector4f":

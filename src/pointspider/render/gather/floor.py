@@ -6,6 +6,8 @@ T(i) in its integrand. The coat reflects like a slightly rough mirror, with Fres
 Imports Dr.Jit; see the package.
 """
 
+from dataclasses import dataclass
+
 import drjit as dr
 import mitsuba as mi
 import numpy as np
@@ -21,38 +23,44 @@ from pointspider.render.scene import (
     floor_material,
 )
 
-TABLE = 256  # intervals of T over the cosine
+TABLE = 255  # intervals of T over the cosine
 FLOOR_TABLE = 256  # per side, of the bare floor's light
 
 
+@dataclass(frozen=True)
 class Floor:
-    """Tables of the floor's coat and of its light without occluders."""
+    """Tables of the floor's coat, T of TABLE + 1 cosines, and of its light without occluders.
 
-    def __init__(self, light: Light) -> None:
-        self._coat = _coat_transmittance(mi.load_dict(floor_material()))
-        self._light = self._tabulate(light)
-        dr.eval(self._coat, self._light)
+    A dataclass, so that frozen functions take it as an input.
+    """
+
+    coat: "mi.Float"
+    light: "mi.Float"
+
+    @classmethod
+    def under(cls, light: Light) -> "Floor":
+        """Return the floor that a light shines on."""
+        coat = _coat_transmittance(mi.load_dict(floor_material()))
+        u = dr.linspace(mi.Float, -1, 1, FLOOR_TABLE)  # a grid that is finer in the middle
+        side = FLOOR_SCALE[0] * u * dr.abs(u)
+        y, x = dr.meshgrid(side, side, indexing="ij")
+        position, up = mi.Point3f(x, y, FLOOR_HEIGHT), mi.Normal3f(0, 0, 1)
+        bare = light.irradiance(position, up, cls(coat, coat).transmittance)
+        dr.eval(coat, bare)
+        return cls(coat, bare)
 
     def transmittance(self, cosine: "mi.Float") -> "mi.Float":
         """Return T of the coat, linear between the table's entries."""
         place = dr.clip(cosine, 0, 1) * TABLE
         below = dr.minimum(mi.UInt32(place), TABLE - 1)
-        low, high = dr.gather(mi.Float, self._coat, below), dr.gather(mi.Float, self._coat, below + 1)
+        low, high = dr.gather(mi.Float, self.coat, below), dr.gather(mi.Float, self.coat, below + 1)
         return dr.lerp(low, high, place - mi.Float(below))
 
     def bare_irradiance(self, position: "mi.Point3f") -> "mi.Float":
         """Return E_T of the floor without anything on it."""
         x, y = (dr.copysign(dr.sqrt(dr.abs(c) / FLOOR_SCALE[0]), c) for c in (position.x, position.y))
         place = (mi.Point2f(x, y) + 1) / 2 * (FLOOR_TABLE - 1)
-        return interpolated(mi.Float, self._light, FLOOR_TABLE, place)
-
-    def _tabulate(self, light: Light) -> "mi.Float":
-        """E_T of the bare floor, (FLOOR_TABLE ** 2,), on a grid that is finer in the middle."""
-        u = dr.linspace(mi.Float, -1, 1, FLOOR_TABLE)
-        side = FLOOR_SCALE[0] * u * dr.abs(u)
-        y, x = dr.meshgrid(side, side, indexing="ij")
-        position, up = mi.Point3f(x, y, FLOOR_HEIGHT), mi.Normal3f(0, 0, 1)
-        return light.irradiance(position, up, self.transmittance)
+        return interpolated(mi.Float, self.light, FLOOR_TABLE, place)
 
 
 def _coat_transmittance(bsdf: "mi.BSDF") -> "mi.Float":

@@ -15,15 +15,20 @@ from pointspider.render.scene import LIGHT_HALF_WIDTH, LIGHT_ORIGIN, LIGHT_RADIA
 # Gauss-Legendre quadrature on [0, 1], per side of the light: places and weights.
 NODES = [((x + 1) / 2, weight / 2) for x, weight in np.transpose(np.polynomial.legendre.leggauss(4)).tolist()]
 
+#: Of the angle between the light's middle and its edge, as a disc of the same area.
+SINE = float((np.sum(np.square(LIGHT_ORIGIN)) / (4 * LIGHT_HALF_WIDTH**2 / np.pi) + 1) ** -0.5)
+
 
 class Light:
     """Irradiance of surfaces by the light."""
 
     def __init__(self) -> None:
         right, up, forward = axes_towards_scene(LIGHT_ORIGIN)
-        self._centre = mi.Point3f(LIGHT_ORIGIN)
-        self._right, self._up = (mi.Vector3f(axis * LIGHT_HALF_WIDTH) for axis in (right, up))
-        self._normal = mi.Vector3f(forward)
+        self._centre = mi.ScalarPoint3f(LIGHT_ORIGIN)
+        self._right, self._up = (
+            mi.ScalarVector3f((axis * LIGHT_HALF_WIDTH).tolist()) for axis in (right, up)
+        )
+        self._normal = mi.ScalarVector3f(forward.tolist())
         self._power = LIGHT_RADIANCE * (2 * LIGHT_HALF_WIDTH) ** 2
 
     def sample(self, position: "mi.Point3f", normal: "mi.Normal3f", u: "mi.Point2f") -> Any:
@@ -48,6 +53,15 @@ class Light:
                 part, direction, _ = self.sample(position, normal, mi.Point2f(x, y))
                 total += weight_x * weight_y * part * through(dr.dot(normal, direction))
         return total
+
+    def cosine(self, normal: "mi.Normal3f") -> "mi.Float":
+        """Return about the share of its greatest irradiance that the light gives by its angle to a normal.
+
+        That of a disc of the same area, whose edge the horizon crosses gradually.
+        """
+        cosine = -dr.dot(normal, self._normal)
+        partly = dr.square(dr.clip(cosine + SINE, 0, 2 * SINE)) / (4 * SINE)
+        return dr.select(cosine > SINE, cosine, partly)
 
     def met_by(self, origin: "mi.Point3f", direction: "mi.Vector3f") -> "mi.Bool":
         """Return whether rays would meet the rectangle without occluders."""

@@ -15,6 +15,7 @@ from pointspider.render.gather.light import Light
 from pointspider.render.points import PointScene
 from pointspider.render.scene import FLOOR_HEIGHT, FLOOR_SCALE
 
+FLOOR_RADIANCE = 0.4  # of the control variate, see `Rays.gathered`
 OFFSET = 1e-4  # by which rays start above a surface, in scene units
 
 
@@ -41,26 +42,60 @@ class Surface:
         return self.position + self.normal * OFFSET
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What a scene shows: all that differs from cloud to cloud, as inputs of a frozen function.
+
+    Attributes:
+        count, opaque_count: of spheres. The second is for arithmetic: the first would be compiled into the
+            kernels, and each number of points would compile its own.
+        scene: Mitsuba's.
+        shape: the number of the spheres' shape among those that rays can meet.
+        radius: of all spheres.
+        centres, colours: of spheres, as `arrays.lookup` reads them.
+    """
+
+    count: int
+    opaque_count: "mi.Float"
+    scene: Any
+    shape: "mi.UInt32"
+    radius: "mi.Float"
+    centres: "mi.Float"
+    colours: "mi.Float"
+
+    @classmethod
+    def by(cls, points: PointScene) -> "Shown":
+        """Return what a scene shows now."""
+        spheres = points.spheres
+        return cls(
+            len(spheres.centres),
+            dr.opaque(mi.Float, len(spheres.centres)),
+            points.scene,
+            dr.opaque(mi.UInt32, _registered(points.shape("points"))),
+            dr.opaque(mi.Float, spheres.radius),
+            padded(spheres.centres),
+            padded(spheres.colours),
+        )
+
+
 class Rays:
-    """Traces single rays; `update` must be called whenever the scene shows another cloud."""
+    """Traces single rays."""
 
-    def __init__(self, points: PointScene, light: Light, floor: Floor) -> None:
-        self._points, self._light, self._floor = points, light, floor
+    def __init__(self, shown: Shown, size: int, has_floor: bool, light: Light, floor: Floor) -> None:
+        """Trace in what a scene shows.
 
-    def update(self) -> None:
-        """Take over what the scene shows."""
-        points = self._points
-        self._scene = points.scene
-        self._sensor = points.scene.sensors()[0]
-        # Opaque: a literal would be compiled into the kernels, and each cloud would compile its own.
-        self._sphere_shape = dr.opaque(mi.UInt32, _registered(points.shape("points")))
-        self.radius = dr.opaque(mi.Float, points.spheres.radius)
-        self._centres = padded(points.spheres.centres)
-        self._colours = padded(points.spheres.colours)
+        Args:
+            shown: the scene.
+            size: cells per side of the picture's grid.
+            has_floor: whether rays can meet the floor.
+            light, floor: what lights it, and what is under it.
+        """
+        self.shown, self.size, self.light, self.floor = shown, size, light, floor
+        self._has_floor = has_floor
 
     def look(self, position: "mi.Point2f", covered: Any = True) -> Surface:
         """Return what the camera sees at positions in units of cells; the floor where not `covered`."""
-        ray, _ = self._sensor.sample_ray(0, 0, position / self._points.size, mi.Point2f(0.5))
+        ray, _ = self.shown.scene.sensors()[0].sample_ray(0, 0, position / self.size, mi.Point2f(0.5))
         return self.meet(ray.o, ray.d, True, covered, coherent=True)
 
     def meet(
@@ -79,18 +114,18 @@ class Rays:
         down = (FLOOR_HEIGHT - origin.z) / direction.z
         floor = origin + down * direction
         meets_floor = (down > 0) & (dr.maximum(dr.abs(floor.x), dr.abs(floor.y)) < FLOOR_SCALE[0])
-        if not self._points.floor:
+        if not self._has_floor:
             meets_floor = mi.Bool(False)
         ray = mi.Ray3f(origin, direction, dr.select(meets_floor, down, dr.largest(mi.Float)), 0, [])
-        hit = self._scene.ray_intersect_preliminary(ray, coherent=coherent, active=active & covered)
+        hit = self.shown.scene.ray_intersect_preliminary(ray, coherent=coherent, active=active & covered)
         shape = dr.reinterpret_array(mi.UInt32, hit.shape)
-        on_sphere = active & covered & hit.is_valid() & (shape == self._sphere_shape)
+        on_sphere = active & covered & hit.is_valid() & (shape == self.shown.shape)
         on_floor = active & meets_floor & ~on_sphere
         sphere = dr.select(on_sphere, hit.prim_index, 0)
-        centre = lookup(self._centres, sphere, on_sphere)
+        centre = lookup(self.shown.centres, sphere, on_sphere)
         normal = dr.select(on_sphere, dr.normalize(origin + hit.t * direction - centre), mi.Vector3f(0, 0, 1))
         position = dr.select(
-            on_sphere, centre + self.radius * normal, mi.Point3f(floor.x, floor.y, FLOOR_HEIGHT)
+            on_sphere, centre + self.shown.radius * normal, mi.Point3f(floor.x, floor.y, FLOOR_HEIGHT)
         )
         distance = dr.select(on_sphere, hit.t, down)
         return Surface(position, normal, direction, sphere, on_sphere, on_floor, distance)
@@ -99,14 +134,18 @@ class Rays:
         """Return what rays from surfaces meet."""
         return self.meet(surface.start(), direction, active)
 
+    def centre(self, sphere: "mi.UInt32") -> "mi.Point3f":
+        """Return the centres of spheres."""
+        return mi.Point3f(lookup(self.shown.centres, sphere, mi.Bool(True)))
+
     def colour(self, surface: Surface) -> "mi.Color3f":
         """Return the spheres' colours."""
-        return mi.Color3f(lookup(self._colours, surface.sphere, surface.on_sphere))
+        return mi.Color3f(lookup(self.shown.colours, surface.sphere, surface.on_sphere))
 
     def irradiance(self, surface: Surface, us: list["mi.Point2f"], active: "mi.Bool") -> "mi.Float":
         """Return direct irradiance, E on spheres and E_T on the floor: the total less the estimated loss."""
-        on_sphere = self._light.irradiance(surface.position, surface.normal)
-        result = dr.select(surface.on_sphere, on_sphere, self._floor.bare_irradiance(surface.position))
+        on_sphere = self.light.irradiance(surface.position, surface.normal)
+        result = dr.select(surface.on_sphere, on_sphere, self.floor.bare_irradiance(surface.position))
         for u in us:
             part, direction, distance = self.from_light(surface, u)
             hidden = self.hidden(surface, direction, distance, active & (part > 0))
@@ -115,16 +154,28 @@ class Rays:
 
     def from_light(self, surface: Surface, u: "mi.Point2f") -> Any:
         """Return the integrand of E or E_T at `u` over the density of `u`, direction and distance."""
-        part, direction, distance = self._light.sample(surface.position, surface.normal, u)
-        through = self._floor.transmittance(dr.dot(surface.normal, direction))
+        part, direction, distance = self.light.sample(surface.position, surface.normal, u)
+        through = self.floor.transmittance(dr.dot(surface.normal, direction))
         return dr.select(surface.on_sphere, part, part * through), direction, distance
+
+    def gathered(
+        self, normal: "mi.Normal3f", direction: "mi.Vector3f", radiance: "mi.Color3f"
+    ) -> "mi.Color3f":
+        """Return the mean of arriving radiance over cosine-distributed directions about a normal, by one.
+
+        The floor without anything on it, of constant radiance, is a control variate: its mean is known, and
+        rays that see it, or nothing above it, add little noise.
+        """
+        if not self._has_floor:
+            return radiance
+        return radiance + FLOOR_RADIANCE * ((1 - normal.z) / 2 - dr.select(direction.z < 0, 1, 0))
 
     def hidden(
         self, surface: Surface, direction: "mi.Vector3f", distance: "mi.Float", active: Any = True
     ) -> "mi.Bool":
         """Return whether something stands between surfaces and what is at `distance`."""
         ray = mi.Ray3f(surface.start(), direction, distance * (1 - OFFSET), 0, [])
-        return self._scene.ray_test(ray, active=active)
+        return self.shown.scene.ray_test(ray, active=active)
 
 
 def cosine_direction(normal: "mi.Normal3f", u: "mi.Point2f") -> "mi.Vector3f":

@@ -25,6 +25,9 @@ shadowing between the microfacets of the coat, a smooth mirror where only gather
 Imports Dr.Jit; see the package.
 """
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import drjit as dr
@@ -36,7 +39,7 @@ from pointspider.render.gather.arrays import flat
 from pointspider.render.gather.cache import Cache
 from pointspider.render.gather.floor import Floor, coat_direction
 from pointspider.render.gather.light import Light
-from pointspider.render.gather.rays import Rays, Surface, cosine_direction
+from pointspider.render.gather.rays import Rays, Shown, Surface, cosine_direction
 from pointspider.render.gather.sampler import Sampler, morton
 from pointspider.render.points import PointScene
 
@@ -46,6 +49,7 @@ PIXEL, LIGHT, REFLECTION, NEAR_LIGHT, NEAR_REFLECTION = range(5)
 
 
 SPLIT = 2  # parts of a cell per side, between which `detail` compares radiance
+NEVER = 2**31 - 1  # after so many recordings Dr.Jit warns
 
 
 class FinalGather:
@@ -55,7 +59,6 @@ class FinalGather:
         self,
         points: PointScene,
         near: float,
-        cache_rays: int,
         seed: int,
         light_rays: int = 1,
         reflections: int = 1,
@@ -63,9 +66,8 @@ class FinalGather:
         """Prepare what no cloud changes.
 
         Args:
-            points: the scene; `prepare` must be called whenever it changes.
+            points: the scene.
             near: surfaces within so many radii of a reflection reflect once more instead of being looked up.
-            cache_rays: per sphere, from which the cache is filled.
             seed: of all random numbers.
             light_rays, reflections: rays to the light and reflected rays of each sample.
         """
@@ -73,23 +75,22 @@ class FinalGather:
         self._light_rays, self._reflections = light_rays, reflections
         self._random = Sampler(seed)
         self.light = Light()
-        self.floor = Floor(self.light)
-        self.rays = Rays(points, self.light, self.floor)
-        self._cache = Cache(points, self.rays, self.light, self.floor, self._random, cache_rays)
+        self.floor = Floor.under(self.light)
+        # A recording is of one number of points and one of rays.
+        self._replayed = dr.freeze(self._picture, limit=2, warn_after=NEVER)
 
-    def prepare(self, cells: Int[np.ndarray, " n"]) -> None:
-        """Fill the cache for the cloud that the scene shows.
+    def rays(self) -> Rays:
+        """Return what traces rays in what the scene shows now."""
+        return self._rays(Shown.by(self._points), self.floor)
 
-        Args:
-            cells: indices of those that show its spheres, through which the cache's rays go.
-        """
-        self.rays.update()
-        self._cache.fill(flat(mi.UInt32, cells))
+    def _rays(self, shown: Shown, floor: Floor) -> Rays:
+        return Rays(shown, self._points.size, self._points.floor, self.light, floor)
 
     def trace(
         self,
         cells: Int[np.ndarray, " n"],
         samples: Int[np.ndarray, " n"],
+        cache_rays: int,
         covered: Bool[np.ndarray, " n"] | None = None,
     ) -> Float[np.ndarray, "n 13"]:
         """Compute radiance, albedo, normal, coverage and detail of cells: means over their squares.
@@ -100,20 +101,52 @@ class FinalGather:
         Args:
             cells: indices into the picture's grid, row by row.
             samples: of each cell; detail is 0 unless a multiple of SPLIT ** 2.
+            cache_rays: per sphere, from which the cache is filled.
             covered: which cells can show spheres; the others show the floor. By default all.
         """
+        visible = np.ones_like(cells) if covered is None else covered
+        # An odd number, since all other arrays of a recording are even: no other has the length of these.
+        count, odd = len(cells), (0, 1 + len(cells) % 2)
+        cells, *padded = (np.pad(array, odd) for array in (cells, samples, visible))
         row, column = np.divmod(cells, self._points.size)
         corner = mi.Point2f(flat(mi.Float, column), flat(mi.Float, row))
-        order, count = flat(mi.UInt32, morton(column, row)), flat(mi.UInt32, samples)
-        visible = flat(mi.UInt32, np.ones_like(cells) if covered is None else covered)
-        sums = self._trace(corner, order, count, visible != 0)
-        dr.eval(sums)
-        *means, detail = (np.stack([np.array(each) for each in group], axis=1) for group in sums)
+        numbers = [flat(mi.UInt32, array) for array in (morton(column, row), *padded)]
+        with no_garbage_collection():
+            sums = self._replayed(Shown.by(self._points), self.floor, cache_rays, corner, *numbers)
+        *means, detail = (np.stack([np.array(each)[:count] for each in group], axis=1) for group in sums)
         detail = np.where((samples % SPLIT**2 == 0)[:, None], detail, 0)
         return np.concatenate([np.concatenate(means, axis=1) / samples[:, None], detail], axis=1)
 
+    def _picture(
+        self,
+        shown: Shown,
+        floor: Floor,
+        cache_rays: int,
+        corner: "mi.Point2f",
+        order: "mi.UInt32",
+        samples: "mi.UInt32",
+        covered: "mi.UInt32",
+    ) -> Any:
+        """Fill the cache for the cloud that the scene shows and trace cells; recorded once, then replayed."""
+        rays = self._rays(shown, floor)
+        cache = Cache(rays, self._random, cache_rays)
+        cache.fill()
+        cells = Cells(rays, cache, self._random, self._near, self._light_rays, self._reflections)
+        return cells.trace(corner, order, samples, covered != 0)
+
+
+class Cells:
+    """Traces cells of a picture."""
+
+    def __init__(
+        self, rays: Rays, cache: Cache, random: Sampler, near: float, light_rays: int, reflections: int
+    ) -> None:
+        """See `FinalGather`; the cache is filled."""
+        self.rays, self.cache, self.random = rays, cache, random
+        self.near, self.light_rays, self.reflections = near, light_rays, reflections
+
     @dr.syntax
-    def _trace(
+    def trace(
         self, corner: "mi.Point2f", order: "mi.UInt32", samples: "mi.UInt32", covered: "mi.Bool"
     ) -> Any:
         """Sums of radiance, albedo, normal and coverage over each cell's samples; detail."""
@@ -125,13 +158,13 @@ class FinalGather:
         while sample < samples:
             index = order * samples + sample
             part, next_part = (mi.UInt32((mi.Float(sample) + step) * parts) for step in (0.5, 1.5))
-            place = mi.Point2f(part % SPLIT, part // SPLIT) + self._random(index, PIXEL)
+            place = mi.Point2f(part % SPLIT, part // SPLIT) + self.random(index, PIXEL)
             surface = self.rays.look(corner + place / SPLIT, covered)
             radiance += self._radiance(surface, index)
             albedo += dr.select(surface.on_sphere, self.rays.colour(surface), 1)
             normal += surface.normal
             coverage += dr.select(surface.on_sphere, 1, 0)
-            cached_part += self._cache.radiance(surface)
+            cached_part += self.cache.radiance(surface)
             ends = part != next_part
             cached += dr.select(ends, cached_part, 0)
             encoded_parts += dr.select(ends, _encoded(cached_part * parts), 0)
@@ -143,35 +176,48 @@ class FinalGather:
     def _radiance(self, surface: Surface, index: "mi.UInt32") -> "mi.Color3f":
         """What surfaces that the camera sees send to it."""
         reflects = surface.on_sphere | surface.on_floor
-        light = self.rays.irradiance(surface, self._each(index, LIGHT, self._light_rays), reflects)
-        seen = self.floor.transmittance(-surface.direction.z)
+        light = self.rays.irradiance(surface, self._each(index, LIGHT, self.light_rays), reflects)
+        seen = self.rays.floor.transmittance(-surface.direction.z)
         albedo = self.rays.colour(surface)
         sphere, floor = albedo / dr.pi * light, mi.Color3f(seen * light)
-        for u in self._each(index, REFLECTION, self._reflections):
+        for u in self._each(index, REFLECTION, self.reflections):
             mirror = surface.on_floor & (u.x < MIRROR_SHARE)
             base = dr.select(surface.on_floor, (u.x - MIRROR_SHARE) / (1 - MIRROR_SHARE), u.x)
             diffuse = cosine_direction(surface.normal, mi.Point2f(base, u.y))
             glossy, fresnel = coat_direction(surface.direction, mi.Point2f(u.x / MIRROR_SHARE, u.y))
             direction = dr.select(mirror, glossy, diffuse)
-            gathered = self._gather(surface, direction, index) / self._reflections
-            diffuse_weight = dr.pi * seen * self.floor.transmittance(direction.z) / (1 - MIRROR_SHARE)
-            sphere += albedo * gathered
-            floor += dr.select(mirror, fresnel / MIRROR_SHARE, diffuse_weight) * gathered
+            gathered = self._gather(surface, direction, index)
+            diffuse_weight = dr.pi * seen * self.rays.floor.transmittance(direction.z) / (1 - MIRROR_SHARE)
+            sphere += albedo * self.rays.gathered(surface.normal, direction, gathered) / self.reflections
+            floor += dr.select(mirror, fresnel / MIRROR_SHARE, diffuse_weight) * gathered / self.reflections
         return dr.select(surface.on_sphere, sphere, dr.select(surface.on_floor, floor, 0))
 
     def _each(self, index: "mi.UInt32", dimension: int, count: int) -> list["mi.Point2f"]:
         """The random numbers of `count` rays of a sample."""
-        return [self._random(index * count + number, dimension) for number in range(count)]
+        return [self.random(index * count + number, dimension) for number in range(count)]
 
     def _gather(self, surface: Surface, direction: "mi.Vector3f", index: "mi.UInt32") -> "mi.Color3f":
         """The radiance that arrives from `direction`: looked up or, from close by, reflected once more."""
         met = self.rays.reflect(surface, direction, surface.on_sphere | surface.on_floor)
-        near = met.on_sphere & (met.distance < self._near * self.rays.radius)
-        light = self.rays.irradiance(met, [self._random(index, NEAR_LIGHT)], near)
-        onward = cosine_direction(met.normal, self._random(index, NEAR_REFLECTION))
-        gathered = self._cache.radiance(self.rays.reflect(met, onward, near))
+        near = met.on_sphere & (met.distance < self.near * self.rays.shown.radius)
+        light = self.rays.irradiance(met, [self.random(index, NEAR_LIGHT)], near)
+        onward = cosine_direction(met.normal, self.random(index, NEAR_REFLECTION))
+        gathered = self.cache.radiance(self.rays.reflect(met, onward, near))
+        gathered = self.rays.gathered(met.normal, onward, gathered)
         reflected = self.rays.colour(met) * (light / dr.pi + gathered)
-        return dr.select(near, reflected, self._cache.radiance(met))
+        return dr.select(near, reflected, self.cache.radiance(met))
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Collect no garbage: Dr.Jit aborts if arrays of NumPy's memory are released while it records."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _encoded(linear: "mi.Color3f") -> "mi.Color3f":

@@ -1,0 +1,32 @@
+import pytest
+
+from pointspider.render.settings import QUALITIES, RenderSettings
+
+
+@pytest.mark.parametrize(("resolution", "cells"), [(1, 192), (64, 192), (128, 192), (129, 194), (224, 336)])
+def test_the_grid_is_finer_than_the_picture(resolution, cells):
+    assert RenderSettings(resolution).cells == cells
+    assert RenderSettings(resolution, "reference").cells == resolution
+
+
+def test_pictures_with_more_spheres_get_more_samples():
+    settings = RenderSettings(64)
+    few, usual, many = (settings.effort(share) for share in (0.05, 0.15, 0.3))
+    assert few.sphere_samples < usual.sphere_samples < many.sphere_samples
+    assert few.floor_samples == usual.floor_samples < many.floor_samples
+    assert few.cache_rays == usual.cache_rays < many.cache_rays
+    reference = RenderSettings(64, "reference")
+    assert reference.effort(0.05) == reference.effort(0.3)
+
+
+def test_larger_cells_get_more_samples_and_finer_grids_more_cache_rays():
+    fine, coarse = (RenderSettings(resolution).effort(0.15) for resolution in (64, 224))
+    assert coarse.sphere_samples == 2 * fine.sphere_samples == 2 * QUALITIES["clip"].sphere_samples
+    assert coarse.floor_samples == 2 * fine.floor_samples
+    assert (fine.cache_rays, coarse.cache_rays) == (16, 28)
+
+
+def test_samples_per_pixel_are_those_of_its_cells():
+    assert RenderSettings(64).samples_per_pixel == 9 * 8 * 2
+    assert RenderSettings(224).samples_per_pixel == 2.25 * 16 * 2
+    assert RenderSettings(64, "reference").samples_per_pixel == 32 * 2
