@@ -6,7 +6,8 @@ compiled. A picture takes four steps:
 1. `mask` finds the cells of a grid over the picture that can be darker than white, about a fifth of them;
 2. these are traced: by a final gather (`gather`), or in Mitsuba's scalar variants, which have no arrays of
    rays, by its path tracer (`path_tracer`), which also draws meshes as surfaces (`surfaces`);
-3. Open Image Denoise removes the remaining noise, guided by albedo and normals;
+3. Open Image Denoise removes the remaining noise, guided by albedo and normals; shadows away from spheres
+   are smooth and only averaged;
 4. values above white are clipped, and the grid is reduced to the picture, as the reference's large picture
    would be. With another camera, background or floor, spheres and shadows are composed first (`layers`).
 """

@@ -1,7 +1,11 @@
 """The radiance cache: roughly how bright each sphere and each patch of the floor is.
 
-It holds, for each sphere, irradiance as a linear function of the normal; for each tile of the floor, how much
+It holds, for each sphere, irradiance by its normal n: direct light as what an unhidden light would give, times
+a linear function of n; reflected light as a linear function of n. For each tile of the floor it holds how much
 of the light is visible and what the spheres add.
+
+All are fitted to random points on whole spheres, also where a point is inside of another sphere. Rays do not
+meet spheres from inside, so such a point is about as bright as the surface around it.
 
 Imports Dr.Jit; see the package.
 """
@@ -21,9 +25,9 @@ REACH = 1.25  # half-width of that square: beyond it, spheres hide or add nothin
 TILE_SHARE = 4  # a tile of the floor has one ray for every so many rays of a sphere
 MAX_POINTS = 1 << 18  # on all spheres
 ROUNDS = 3  # reflections that are added up; those that follow are extrapolated
-SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the fit, in points; see `_fit`
+SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the fits, in points; see `_fit`
 # Dimensions of the sampler; those of the tracer come before.
-PIXEL, TILE, LIGHT, TILE_LIGHT, TILE_REFLECTION, NEXT_REFLECTION = range(5, 11)
+POINT, TILE, LIGHT, TILE_LIGHT, TILE_REFLECTION, NEXT_REFLECTION = range(5, 11)
 
 
 class Cache:
@@ -145,7 +149,7 @@ class Cache:
         """Random points on every sphere, `_count` on each, sphere by sphere."""
         index = dr.arange(mi.UInt32, self._rays.shown.count * self._per_sphere)
         sphere = index // self._per_sphere
-        normal = mi.Normal3f(mi.warp.square_to_uniform_sphere(self._random(index, PIXEL)))
+        normal = mi.Normal3f(mi.warp.square_to_uniform_sphere(self._random(index, POINT)))
         position = self._rays.centre(sphere) + self._rays.shown.radius * normal
         return Surface(position, normal, -mi.Vector3f(normal), sphere, mi.Bool(True), mi.Bool(False), 0)
 
