@@ -1,8 +1,8 @@
 """The radiance cache: roughly how bright each sphere and each patch of the floor is.
 
-It holds, for each sphere, irradiance by its normal n: direct light as what an unhidden light would give, times
-a linear function of n; reflected light as a linear function of n. For each tile of the floor it holds how much
-of the light is visible and what the spheres add.
+It holds, for each sphere, irradiance by its normal n: direct light as what an unhidden light would give,
+times a linear function of n; reflected light as a linear function of n. For each tile of the floor it holds
+how much of the light is visible and what the spheres add.
 
 All are fitted to random points on whole spheres, also where a point is inside of another sphere. Rays do not
 meet spheres from inside, so such a point is about as bright as the surface around it.
