@@ -13,7 +13,7 @@ from pointspider.render.gather.arrays import lookup, padded
 from pointspider.render.gather.floor import Floor
 from pointspider.render.gather.light import Light
 from pointspider.render.points import PointScene
-from pointspider.render.scene import FLOOR_HEIGHT, FLOOR_SCALE
+from pointspider.render.scene import FLOOR_HEIGHT, FLOOR_SCALE, Camera
 
 FLOOR_RADIANCE = 0.4  # of the control variate: least noise on test clouds; see `Rays.gathered`
 OFFSET = 1e-4  # by which rays start above a surface, in scene units
@@ -78,25 +78,60 @@ class Shown:
         )
 
 
+@dataclass(frozen=True)
+class View:
+    """A camera as an input of a frozen function; opaque, so that all cameras have the same kernels.
+
+    Attributes:
+        origin: where it is.
+        right, up, forward: from the middle of the picture to its edges, at distance 1, and to the scene.
+    """
+
+    origin: "mi.Point3f"
+    right: "mi.Vector3f"
+    up: "mi.Vector3f"
+    forward: "mi.Vector3f"
+
+    @classmethod
+    def of(cls, camera: Camera) -> "View":
+        """Return the view of a camera."""
+        right, up, forward = camera.axes()
+        axes = (right * camera.half_width, up * camera.half_width, forward)
+        return cls(
+            dr.opaque(mi.Point3f, camera.origin.tolist()),
+            *(dr.opaque(mi.Vector3f, axis.tolist()) for axis in axes),
+        )
+
+
 class Rays:
     """Traces single rays."""
 
-    def __init__(self, shown: Shown, size: int, has_floor: bool, light: Light, floor: Floor) -> None:
+    def __init__(self, points: PointScene, shown: Shown, view: View, light: Light, floor: Floor) -> None:
         """Trace in what a scene shows.
 
         Args:
-            shown: the scene.
-            size: cells per side of the picture's grid.
-            has_floor: whether rays can meet the floor.
+            points: the scene; only what does not differ from cloud to cloud is read.
+            shown, view: what does.
             light, floor: what lights it, and what is under it.
         """
-        self.shown, self.size, self.light, self.floor = shown, size, light, floor
-        self._has_floor = has_floor
+        self.shown, self.size, self.light, self.floor = shown, points.size, light, floor
+        self._view, self._orthographic, self._distance = (
+            view,
+            points.camera.orthographic,
+            points.camera.distance,
+        )
+        self._has_floor = points.floor
 
     def look(self, position: "mi.Point2f", covered: Any = True) -> Surface:
         """Return what the camera sees at positions in units of cells; the floor where not `covered`."""
-        ray, _ = self.shown.scene.sensors()[0].sample_ray(0, 0, position / self.size, mi.Point2f(0.5))
-        return self.meet(ray.o, ray.d, True, covered, coherent=True)
+        view, place = self._view, position * (2 / self.size) - 1
+        offset = place.x * view.right - place.y * view.up
+        origin, direction = view.origin, view.forward
+        if self._orthographic:
+            origin = origin + self._distance * offset
+        else:
+            direction = dr.normalize(direction + offset)
+        return self.meet(origin, direction, True, covered, coherent=True)
 
     def meet(
         self,

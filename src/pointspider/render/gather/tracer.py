@@ -43,7 +43,7 @@ from pointspider.render.gather.arrays import flat
 from pointspider.render.gather.cache import Cache
 from pointspider.render.gather.floor import Floor, coat_direction
 from pointspider.render.gather.light import Light
-from pointspider.render.gather.rays import Rays, Shown, Surface, cosine_direction
+from pointspider.render.gather.rays import Rays, Shown, Surface, View, cosine_direction
 from pointspider.render.gather.sampler import Sampler, morton
 from pointspider.render.points import PointScene
 
@@ -80,15 +80,16 @@ class FinalGather:
         self._random = Sampler(seed)
         self.light = Light()
         self.floor = Floor.under(self.light)
+        self._view = View.of(points.camera)
         # A recording is of one number of points and one of rays.
         self._replayed = dr.freeze(self._picture, limit=2, warn_after=NEVER)
 
     def rays(self) -> Rays:
         """Return what traces rays in what the scene shows now."""
-        return self._rays(Shown.by(self._points), self.floor)
+        return self._rays(Shown.by(self._points), self._view, self.floor)
 
-    def _rays(self, shown: Shown, floor: Floor) -> Rays:
-        return Rays(shown, self._points.size, self._points.floor, self.light, floor)
+    def _rays(self, shown: Shown, view: View, floor: Floor) -> Rays:
+        return Rays(self._points, shown, view, self.light, floor)
 
     def trace(
         self,
@@ -116,7 +117,9 @@ class FinalGather:
         corner = mi.Point2f(flat(mi.Float, column), flat(mi.Float, row))
         numbers = [flat(mi.UInt32, array) for array in (morton(column, row), *padded)]
         with no_garbage_collection():
-            sums = self._replayed(Shown.by(self._points), self.floor, cache_rays, corner, *numbers)
+            sums = self._replayed(
+                Shown.by(self._points), self._view, self.floor, cache_rays, corner, *numbers
+            )
         *means, detail = (np.stack([np.array(each)[:count] for each in group], axis=1) for group in sums)
         detail = np.where((samples % SPLIT**2 == 0)[:, None], detail, 0)
         return np.concatenate([np.concatenate(means, axis=1) / samples[:, None], detail], axis=1)
@@ -124,6 +127,7 @@ class FinalGather:
     def _picture(
         self,
         shown: Shown,
+        view: View,
         floor: Floor,
         cache_rays: int,
         corner: "mi.Point2f",
@@ -132,7 +136,7 @@ class FinalGather:
         covered: "mi.UInt32",
     ) -> Any:
         """Fill the cache for the cloud that the scene shows and trace cells; recorded once, then replayed."""
-        rays = self._rays(shown, floor)
+        rays = self._rays(shown, view, floor)
         cache = Cache(rays, self._random, cache_rays)
         cache.fill()
         cells = Cells(rays, cache, self._random, self._near, self._light_rays, self._reflections)
