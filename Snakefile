@@ -26,7 +26,10 @@ include: "workflow/rules/slurm.smk"
 
 
 from pointspider.core.files import remove_temporaries
+from pointspider.study.job import announce_workflow
 from pointspider.study.slurm import impossible_requests, running_jobs
+
+announce_workflow()
 
 
 report: "workflow/report/workflow.rst"

@@ -36,16 +36,22 @@ def test_a_job_logs_an_unexpected_traceback(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
-def test_a_job_ends_when_its_snakemake_is_killed(tmp_path):
+@pytest.mark.parametrize("importing", [False, True])
+def test_a_job_ends_when_its_workflow_is_killed(tmp_path, importing):
+    """Also one that has not finished its imports, and does not watch its workflow yet."""
     script = tmp_path / "job.py"
+    ready = "print('ready', flush=True)\n"
     script.write_text(
         "import time\nfrom pointspider.study.job import job\n"
-        f"with job({str(tmp_path / 'log')!r}):\n    print('started', flush=True)\n    time.sleep(60)\n"
+        f"{ready + 'time.sleep(1)' if importing else ''}\n"
+        f"with job({str(tmp_path / 'log')!r}):\n    {ready}    time.sleep(60)\n"
     )
-    workflow = tmp_path / "snakemake"
-    workflow.write_text(f"import subprocess\nsubprocess.run([{sys.executable!r}, {str(script)!r}])\n")
-    parent = subprocess.Popen([sys.executable, workflow], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout.readline() == "started\n"
+    workflow = (
+        "import subprocess\nfrom pointspider.study.job import announce_workflow\nannounce_workflow()\n"
+        f"subprocess.run([{sys.executable!r}, {str(script)!r}])\n"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", workflow], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout.readline() == "ready\n"
     parent.kill()
     # The end of the pipe: the job, which has it too, has ended
     assert parent.communicate(timeout=30)[0] == ""

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from pointspider.core.errors import InputError
 
+#: Environment variable: number of the process that runs the workflow, and their name space.
+_WORKFLOW = "POINTSPIDER_WORKFLOW"
+
 
 @contextmanager
 def job(log: str | Path) -> Iterator[logging.Logger]:
@@ -49,24 +52,34 @@ def job(log: str | Path) -> Iterator[logging.Logger]:
     logger.info("done")
 
 
+def announce_workflow() -> None:
+    """Let every job that this process starts end with it, on Linux."""
+    os.environ[_WORKFLOW] = f"{os.getpid()} {_namespace()}"
+
+
 def _end_with_workflow() -> None:
-    """Watch the nearest ancestor that is Snakemake, and end this process when it ends, however it ends."""
+    """End this process when the one that announced itself as its workflow ends, however it ends."""
+    pid, _, namespace = os.environ.get(_WORKFLOW, "").partition(" ")
+    if not pid or namespace != _namespace() or not hasattr(os, "pidfd_open"):
+        return  # no workflow, or not on Linux, or in a container with numbers of its own
     try:
-        pid = os.getppid()
-        while not _is_snakemake(pid):
-            # The name in parentheses may contain blanks; state and parent follow
-            pid = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
-        descriptor = os.pidfd_open(pid)
-    except (OSError, AttributeError):  # not started by Snakemake, or not on Linux
+        descriptor = os.pidfd_open(int(pid))
+    except ProcessLookupError:  # killed while this process imported its modules
+        os._exit(1)
+    except OSError:
         return
 
-    def watch() -> None:
-        select.select([descriptor], [], [])
-        os._exit(1)
+    def watch(*seconds: float) -> None:
+        if select.select([descriptor], [], [], *seconds)[0]:
+            os._exit(1)
 
+    watch(0)
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _is_snakemake(pid: int) -> bool:
-    arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return any(os.path.basename(argument) == b"snakemake" for argument in arguments[:3])
+def _namespace() -> str:
+    """The name space of the numbers of processes; empty if there is none."""
+    try:
+        return os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return ""
