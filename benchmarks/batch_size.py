@@ -57,10 +57,8 @@ class Run:
 def read_embeddings(results: Path, model: str, layer: str) -> Split:
     """Read the embeddings of the aligned clouds of a preset, (n, width) float32 each."""
     manifest = read_csv(results / "manifests/alignment.csv", ["cloud_id", "split"])
-    points, images = (
-        sorted((results / "embeddings" / kind).glob("*.h5")) for kind in ("points", f"images/{model}")
-    )
-    return read_split(manifest, points, images, layer)
+    folder = results / "embeddings"
+    return read_split(manifest, folder / "points.h5", folder / f"images/{model}.h5", layer)
 
 
 def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | float | None]:

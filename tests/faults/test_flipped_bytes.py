@@ -107,9 +107,9 @@ def with_attributes(path: Path) -> Path:
 
 
 def embedding(folder: Path) -> Artefact:
-    path = folder / "chair.h5"
-    write_embeddings(path, [("clean", IDS, {"global": ROWS})], "pointnet", "embedded")
-    return path, lambda: read_embeddings([path], "global", IDS)
+    path = folder / "points.h5"
+    write_embeddings(path, [("chair", IDS, {"global": ROWS})], "pointnet", "embedded")
+    return path, lambda: read_embeddings(path, "global", IDS)
 
 
 def prompts(folder: Path) -> Artefact:

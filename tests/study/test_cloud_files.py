@@ -71,10 +71,10 @@ def test_both_embeddings_are_read_by_split(tmp_path):
     rng = np.random.default_rng(0)
     ids = [f"chair/original/{index}" for index in range(3)]
     points, images = rng.normal(size=(3, 4)).astype("f4"), rng.normal(size=(3, 2)).astype("f4")
-    write_embeddings(tmp_path / "points.h5", [("original", ids, {"global": points})], "pointnet", "embedded")
-    write_embeddings(tmp_path / "images.h5", [("original", ids, {"pooled": images})], "clip", "embedded")
+    write_embeddings(tmp_path / "points.h5", [("chair", ids, {"global": points})], "pointnet", "embedded")
+    write_embeddings(tmp_path / "images.h5", [("chair", ids, {"pooled": images})], "clip", "embedded")
     manifest = pd.DataFrame({"cloud_id": ids, "split": ["test", "train", "train"]})
-    found = read_split(manifest, [tmp_path / "points.h5"], [tmp_path / "images.h5"], "pooled")
+    found = read_split(manifest, tmp_path / "points.h5", tmp_path / "images.h5", "pooled")
     for values, expected in zip(found, (points[1:], images[1:], points[:1], images[:1]), strict=True):
         np.testing.assert_array_equal(values, expected)
 

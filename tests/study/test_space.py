@@ -79,11 +79,11 @@ def test_its_embeddings_retrieve_and_classify_without_a_mapper():
 def test_clouds_are_compared_with_prompts(tmp_path):
     data = manifest(4)
     points = np.eye(4, dtype=np.float32)[[0, 1, 0, 0]]
-    write_embeddings(tmp_path / "c.h5", [("original", data["cloud_id"], {"global": points})], "e", "p")
+    write_embeddings(tmp_path / "c.h5", [("chair", data["cloud_id"], {"global": points})], "e", "p")
     prompts = {"spaces": [["a chair"], ["a cone"]]}
     rows = {"spaces": np.eye(4, dtype=np.float32)[:2]}
     write_prompts(tmp_path / "p.h5", ["chair", "cone"], prompts, rows, "clip", "p")
-    hits = cloud_hits(data, "openshape", [tmp_path / "c.h5"], tmp_path / "p.h5", ["spaces"], [1, 2])
+    hits = cloud_hits(data, "openshape", tmp_path / "c.h5", tmp_path / "p.h5", ["spaces"], [1, 2])
     assert hits["top1"].tolist() == [True, True, True, False]
     assert hits["top2"].all()
     assert set(hits["model"]) == {"openshape"}

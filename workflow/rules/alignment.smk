@@ -14,7 +14,7 @@ rule evaluate_mappers:
         alignment=MANIFESTS["alignment"],
         test=MANIFESTS["test"],
         points=POINT_EMBEDDINGS,
-        images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
+        images=IMAGE_EMBEDDINGS.format(clip=IMAGE_MODEL),
         prompts=PROMPTS.format(clip=IMAGE_MODEL),
         projection=PROJECTION.format(clip=IMAGE_MODEL),
         point_encoder=point_checkpoint(),

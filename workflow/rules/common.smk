@@ -61,8 +61,8 @@ MANIFESTS = {
 EVALUATED = [path for name, path in MANIFESTS.items() if name != "encoders"]
 CLOUDS = [f"{RESULTS}/clouds/{name}.h5" for name in CLASSES]
 RENDERS = [f"{RESULTS}/renders/{name}" for name in CLASSES]
-POINT_EMBEDDINGS = [f"{RESULTS}/embeddings/points/{name}.h5" for name in CLASSES]
-IMAGE_EMBEDDINGS = [f"{RESULTS}/embeddings/images/{{clip}}/{name}.h5" for name in CLASSES]
+POINT_EMBEDDINGS = f"{RESULTS}/embeddings/points.h5"
+IMAGE_EMBEDDINGS = f"{RESULTS}/embeddings/images/{{clip}}.h5"
 PROMPTS = f"{RESULTS}/embeddings/prompts/{{clip}}.h5"
 PROJECTION = f"{RESULTS}/embeddings/projections/{{clip}}.h5"
 POINT_ENCODER = f"{RESULTS}/encoders/points/{PARAMS.encoders.points.name}"

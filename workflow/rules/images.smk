@@ -2,7 +2,7 @@
 #
 # INPUTS    manifests/, clouds/<class>.h5, renders/<class>/; params: encoders.images
 # OUTPUTS   encoders/images/<clip>/                an open_clip model directory, history.csv, of a CLIP trained here
-#           embeddings/images/<clip>/<class>.h5    layers pooled and projected
+#           embeddings/images/<clip>.h5            layers pooled and projected
 #           embeddings/prompts/<clip>.h5           the prompts of each class, in every style
 #           embeddings/projections/<clip>.h5       the matrix from pooled to projected
 # STEPS     train_clip (one job per CLIP) -> embed_images (one job per model: loading it costs more than a class)

@@ -21,7 +21,7 @@ rule train_mapper:
     input:
         manifest=MANIFESTS["alignment"],
         points=POINT_EMBEDDINGS,
-        images=expand(IMAGE_EMBEDDINGS, clip=PARAMS.alignment.image_embedding.model),
+        images=IMAGE_EMBEDDINGS.format(clip=PARAMS.alignment.image_embedding.model),
         init=lambda wildcards: (
             PARAMS.mapper.init.replace("{norm}", wildcards.norm) if PARAMS.mapper.init else []
         ),
@@ -65,7 +65,7 @@ rule fit_predictors:
     input:
         manifest=MANIFESTS["alignment"],
         points=POINT_EMBEDDINGS,
-        images=expand(IMAGE_EMBEDDINGS, clip=PARAMS.alignment.image_embedding.model),
+        images=IMAGE_EMBEDDINGS.format(clip=PARAMS.alignment.image_embedding.model),
     output:
         directory(f"{RESULTS}/mappers/{{split}}/fits"),
     log:
@@ -96,7 +96,7 @@ rule choose_predictor:
     input:
         manifest=MANIFESTS["alignment"],
         points=POINT_EMBEDDINGS,
-        images=expand(IMAGE_EMBEDDINGS, clip=PARAMS.alignment.image_embedding.model),
+        images=IMAGE_EMBEDDINGS.format(clip=PARAMS.alignment.image_embedding.model),
         init=[PARAMS.mapper.init.replace("{norm}", norm) for norm in NORMS if PARAMS.mapper.init],
     output:
         f"{RESULTS}/mappers/choice.csv",

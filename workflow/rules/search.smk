@@ -24,7 +24,7 @@ rule evaluate_search:
         **SEARCH_PREDICTOR,
         test=MANIFESTS["test"],
         points=POINT_EMBEDDINGS,
-        images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
+        images=IMAGE_EMBEDDINGS.format(clip=IMAGE_MODEL),
     output:
         records=f"{RESULTS}/evaluations/search/records.csv",
         duplicates=f"{RESULTS}/evaluations/search/duplicates.csv",

@@ -1,6 +1,6 @@
 # Table IV: point encoders under one mapper and the same baselines. Not part of the default run: `snakemake table4`.
 #
-# INPUTS    manifests/, clouds/, embeddings/ of renders and prompts; table4/<encoder>/embeddings/; params: table4
+# INPUTS    manifests/, clouds/, embeddings/ of renders and prompts; table4/<encoder>/embeddings.h5; params: table4
 # OUTPUTS   table4/<encoder>/{records.csv,facts.json}    every measure; parameters and embedding rate
 #           table4/{table4,encoders}.csv, table4/table4.{json,md,svg}
 # STEPS     compare_encoder (one job per encoder) -> tabulate_encoders
@@ -14,9 +14,9 @@ rule compare_encoder:
         points=lambda wildcards: (
             POINT_EMBEDDINGS
             if ENCODERS[wildcards.encoder] == PARAMS.encoders.points
-            else rules.embed_encoder.output
+            else rules.embed_encoder.output[0]
         ),
-        images=expand(IMAGE_EMBEDDINGS, clip=IMAGE_MODEL),
+        images=IMAGE_EMBEDDINGS.format(clip=IMAGE_MODEL),
         prompts=PROMPTS.format(clip=IMAGE_MODEL),
         projection=PROJECTION.format(clip=IMAGE_MODEL),
         point_encoder=lambda wildcards: (

@@ -2,7 +2,7 @@
 #
 # INPUTS    manifests/, clouds/; params: table4
 # OUTPUTS   table4/<encoder>/{model.safetensors,history.csv,metrics.json}
-#           table4/<encoder>/embeddings/<class>.h5
+#           table4/<encoder>/embeddings.h5
 # STEPS     train_encoder -> embed_encoder (one job per encoder)
 
 ENCODERS = PARAMS.table4.encoders
@@ -56,7 +56,7 @@ rule embed_encoder:
             ENCODERS[wildcards.encoder], rules.train_encoder.output.weights
         ),
     output:
-        [f"{TABLE4}/{{encoder}}/embeddings/{name}.h5" for name in CLASSES],
+        f"{TABLE4}/{{encoder}}/embeddings.h5",
     log:
         f"{LOGS}/embed_encoder/{{encoder}}.log",
     benchmark:

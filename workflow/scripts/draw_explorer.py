@@ -16,21 +16,19 @@ inputs, params = snakemake.input, snakemake.params
 with job(snakemake.log[0]):
     manifest = choose_shown(read_csv(inputs.test, ["cloud_id", "class", "object", "corruption", "severity"]))
     ids = manifest["cloud_id"].tolist()
-
-    def images(clip: str, layer: str):
-        files = [path for path in inputs.images if Path(path).parent.name == clip]
-        return read_embeddings(files, layer, ids)
-
+    images = dict(zip(params.clips, inputs.images, strict=True))
     points = read_embeddings(inputs.points, "global", ids)
     predictor, predict = load_chosen(inputs.choice, Path(inputs.fits).parent, params.seed)
     made = {**params.made, "mapped": f"{predictor} of {params.made['points']}"}
     embeddings = {
         "mapped": predict(points),
-        "renders": images(params.image_model, params.layer),
+        "renders": read_embeddings(images[params.image_model], params.layer, ids),
         "points": points,
     }
     answers = [
-        clip_answers(clip, images(clip, "projected"), *read_prompts(prompts, params.style))
+        clip_answers(
+            clip, read_embeddings(images[clip], "projected", ids), *read_prompts(prompts, params.style)
+        )
         for clip, prompts in zip(params.clips, inputs.prompts, strict=True)
     ]
     tables = {title: read_table(path) for title, path in zip(params.titles, inputs.tables, strict=True)}

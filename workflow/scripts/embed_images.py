@@ -10,7 +10,7 @@ from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.hub import model_directory
 from pointspider.encoders.images.prompts import embed_prompts, prompt_styles
 from pointspider.study.cloud_files import manifest_ids, read_clouds
-from pointspider.study.embeddings import by_level, write_embeddings, write_projection, write_prompts
+from pointspider.study.embeddings import write_embeddings, write_projection, write_prompts
 from pointspider.study.job import job
 from pointspider.study.renders import SHARD, read_renders
 from pointspider.training.device import pick_precision
@@ -40,14 +40,15 @@ with job(snakemake.log[0]):
         some = read_renders(renders, sorted(used)[:: max(1, len(used) // COMPARED)])
         cosine = encoder.agreement(some, precision)
     facts = {"precision": precision, "cosine_to_fp32": cosine}
-    pairs = list(zip(snakemake.input.clouds, snakemake.output.images, strict=True))
-    for source, target in tqdm(pairs, desc=f"embed renders with {name}", unit="class", disable=None):
-        variants = {variant: ids for variant, (ids, _) in read_clouds(source, used).items()}
-        # Not level by level: most have too few clouds of a class to fill a batch
-        ids = [identity for ids in variants.values() for identity in ids]
+
+    def embed(path: str):
+        ids = np.concatenate([ids for ids, _ in read_clouds(path, used).values()])
         parts = [
             encoder.encode_images(read_renders(renders, ids[i : i + SHARD]), precision=precision)
             for i in range(0, len(ids), SHARD)
         ]
         layers = {layer: np.concatenate([part[layer] for part in parts]) for layer in parts[0]}
-        write_embeddings(target, by_level(variants, layers), name, params.preset, **facts)
+        return Path(path).stem, ids, layers
+
+    classes = tqdm(snakemake.input.clouds, desc=f"embed renders with {name}", unit="class", disable=None)
+    write_embeddings(snakemake.output.images, map(embed, classes), name, params.preset, **facts)

@@ -1,5 +1,8 @@
 """Embed every cloud that is aligned or evaluated with the point encoder."""
 
+from pathlib import Path
+
+import numpy as np
 from tqdm import tqdm
 
 from pointspider.encoders.points.inference import embed_clouds
@@ -13,10 +16,11 @@ params = snakemake.params
 with job(snakemake.log[0]):
     model = load_point_encoder(params.name, snakemake.input.model)
     used = manifest_ids(snakemake.input.manifests)
-    pairs = list(zip(snakemake.input.clouds, snakemake.output, strict=True))
-    for source, target in tqdm(pairs, desc="embed clouds", unit="class", disable=None):
-        clouds = read_clouds(source, used)
-        layers = (
-            (name, ids, {"global": embed_clouds(model, points)}) for name, (ids, points) in clouds.items()
-        )
-        write_embeddings(target, layers, params.name, params.preset)
+
+    def embed(path: str):
+        levels = read_clouds(path, used).values()
+        rows = [embed_clouds(model, points) for _, points in levels]  # N depends on the level
+        return Path(path).stem, np.concatenate([ids for ids, _ in levels]), {"global": np.concatenate(rows)}
+
+    classes = tqdm(snakemake.input.clouds, desc="embed clouds", unit="class", disable=None)
+    write_embeddings(snakemake.output[0], map(embed, classes), params.name, params.preset)

@@ -1,7 +1,5 @@
 """Table II, its measures, every pair of models, the accuracy at each corruption level, and the plots."""
 
-from pathlib import Path
-
 import pandas as pd
 
 from pointspider.core.files import read_csv
@@ -48,5 +46,5 @@ with job(snakemake.log[0]):
     save(plot_corruptions(tables[output.corruptions], "top1", made["preset"]), output.corruptions_plot)
     for path, table in tables.items():
         write_table(path, table)
-    precision = {Path(path).parent.name: read_precision(path) for path in inputs.images}
+    precision = dict(zip(clips, map(read_precision, inputs.images), strict=True))
     write_provenance(output.provenance, tables, **made, image_precision=precision)

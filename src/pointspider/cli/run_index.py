@@ -42,7 +42,7 @@ def models_of_run(
         InputError: the run is not finished, the predictor does not exist, or its training diverged.
     """
     results = project / "results" / params.preset
-    if not any((results / "embeddings/points").glob("*.h5")):
+    if not (results / "embeddings/points.h5").exists():
         raise InputError(f"{results}: has no embeddings; run `snakemake --cores all` first.")
     remotes = read_remotes(project / "data/sources.csv")
     points = params.encoders.points
@@ -79,17 +79,16 @@ def rows_of_run(
 ) -> Iterator[tuple[Float[np.ndarray, "n D"], list[dict[str, Any]]]]:
     """Yield the embeddings of the clouds of a run and their items, one class at a time."""
     results = project / "results" / params.preset
-    for path in sorted((results / "embeddings/points").glob("*.h5")):
-        clouds = results / "clouds" / path.name
+    for class_name, group in read_hdf5(results / "embeddings/points.h5").items():
+        clouds = results / "clouds" / f"{class_name}.h5"
         points = {
             str(name): cloud
-            for names, group in read_clouds(clouds).values()
-            for name, cloud in zip(names, group, strict=True)
+            for names, rows in read_clouds(clouds).values()
+            for name, cloud in zip(names, rows, strict=True)
         }
-        groups = [group.arrays for group in read_hdf5(path).values()]
-        names = [str(name) for arrays in groups for name in arrays["cloud_id"]]
+        names = map(str, group.arrays["cloud_id"])
         items = [{**_fields(name), "path": clouds.absolute(), **describe(points[name])} for name in names]
-        yield models.predict(np.concatenate([arrays["global"] for arrays in groups])), items
+        yield models.predict(group.arrays["global"]), items
 
 
 def _fields(cloud_id: str) -> dict[str, str]:

@@ -15,7 +15,7 @@ import re
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -349,8 +349,12 @@ def write_hdf5(path: str | Path, groups: Iterable[tuple[str, Group]]) -> None:
         seal(temporary, len(_LABEL))
 
 
-def read_hdf5(path: str | Path) -> dict[str, Group]:
+def read_hdf5(path: str | Path, arrays: Container[str] | None = None) -> dict[str, Group]:
     """Verify a file of `write_hdf5` and read every group.
+
+    Args:
+        path: the file.
+        arrays: names of the arrays to read; None: all of them.
 
     Raises:
         InputError: the file is missing, truncated or damaged, or another program wrote it.
@@ -361,11 +365,12 @@ def read_hdf5(path: str | Path) -> dict[str, Group]:
     try:
         with h5py.File(path, "r") as file:
             for name, node in file.items():
-                arrays = {}
-                for key, dataset in node.items():
-                    is_text = h5py.check_string_dtype(dataset.dtype)
-                    arrays[key] = dataset.asstr()[()] if is_text else dataset[()]
-                groups[name] = Group(arrays, dict(node.attrs))
+                selected = {
+                    key: dataset.asstr()[()] if h5py.check_string_dtype(dataset.dtype) else dataset[()]
+                    for key, dataset in node.items()
+                    if arrays is None or key in arrays
+                }
+                groups[name] = Group(selected, dict(node.attrs))
     except (OSError, KeyError, RuntimeError) as error:
         raise InputError(f"{path}: not a complete HDF5 file ({error}). Delete it and run again.") from error
     return groups

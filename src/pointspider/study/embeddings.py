@@ -1,8 +1,8 @@
-"""Files of embeddings: one per class, with a group per corruption level and a dataset per layer; two per CLIP
+"""Files of embeddings: one per encoder, with a group per class and a dataset per layer; two more per CLIP,
 for its prompts and its projection.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,16 @@ Rows = Float32[np.ndarray, "n D"]
 
 def write_embeddings(
     path: str | Path,
-    levels: Iterable[tuple[str, Sequence[str], Mapping[str, Rows]]],
+    classes: Iterable[tuple[str, Sequence[str], Mapping[str, Rows]]],
     model: str,
     preset: str,
     **facts: str | float,
 ) -> None:
-    """Write the embeddings of one class.
+    """Write the embeddings of all clouds.
 
     Args:
         path: the HDF5 file.
-        levels: (level, n cloud ids, {layer: n rows}) one by one.
+        classes: (class, n cloud ids, {layer: n rows}) one by one.
         model: name of the encoder; stored as an attribute of every group.
         preset, facts: likewise.
     """
@@ -34,79 +34,61 @@ def write_embeddings(
         path,
         (
             (
-                level,
+                class_name,
                 Group(
                     {"cloud_id": np.asarray(cloud_ids, dtype=object), **layers},
                     {"model": model, "preset": preset, "layers": ",".join(layers), **facts},
                 ),
             )
-            for level, cloud_ids, layers in levels
+            for class_name, cloud_ids, layers in classes
         ),
     )
 
 
-def by_level(
-    levels: Mapping[str, Sequence[str]], layers: Mapping[str, Rows]
-) -> Iterator[tuple[str, Sequence[str], dict[str, Rows]]]:
-    """Split the rows of a class by corruption level, for `write_embeddings`.
-
-    Args:
-        levels: the cloud ids of each level.
-        layers: {layer: rows}, level after level.
-    """
-    start = 0
-    for level, ids in levels.items():
-        rows = slice(start, start + len(ids))
-        yield level, ids, {layer: values[rows] for layer, values in layers.items()}
-        start = rows.stop
-
-
-def read_embeddings(paths: Iterable[str | Path], layer: str, cloud_ids: Sequence[str]) -> Rows:
-    """Read the rows of `cloud_ids`, in their order, from the class files `paths`.
+def read_embeddings(path: str | Path, layer: str, cloud_ids: Sequence[str]) -> Rows:
+    """Read the rows of `cloud_ids`, in their order.
 
     Raises:
-        InputError: a file is broken, lacks the layer or holds NaN or inf; an id is in no file; widths differ.
+        InputError: the file is broken, lacks the layer or an id, or holds NaN or inf; widths differ.
     """
-    selected = set(cloud_ids)
-    rows: dict[str, Float32[np.ndarray, " D"]] = {}
-    for path in paths:
-        for level, group in read_hdf5(path).items():
-            if layer not in group.arrays:
-                raise InputError(
-                    f"{path}: {level} has no layer '{layer}'; it has {group.attributes.get('layers')}."
-                )
-            values = group.arrays[layer]
-            if not np.isfinite(values).all():
-                raise InputError(f"{path}: {level}/{layer} has NaN or inf. Delete it and run again.")
-            ids = group.arrays["cloud_id"]
-            # A boolean index copies: views would hold the arrays of every file in memory.
-            found = np.array([name in selected for name in ids], dtype=bool)
-            rows.update(zip(ids[found].tolist(), values[found], strict=True))
-    missing = [name for name in cloud_ids if name not in rows]
+    ids, parts = [], []
+    for name, group in read_hdf5(path, {"cloud_id", layer}).items():
+        if layer not in group.arrays:
+            raise InputError(
+                f"{path}: {name} has no layer '{layer}'; it has {group.attributes.get('layers')}."
+            )
+        if not np.isfinite(group.arrays[layer]).all():
+            raise InputError(f"{path}: {name}/{layer} has NaN or inf. Delete it and run again.")
+        ids.append(group.arrays["cloud_id"])
+        parts.append(group.arrays[layer])
+    widths = sorted({part.shape[1] for part in parts})
+    if len(widths) > 1:
+        raise InputError(f"{path}: the rows of layer '{layer}' differ in width: {widths}.")
+    rows = pd.Index(np.concatenate(ids)).get_indexer(pd.Index(cloud_ids))
+    missing = [name for name, row in zip(cloud_ids, rows, strict=True) if row < 0]
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(cloud_ids)} clouds have no '{layer}' embedding, e.g. {missing[0]}."
+            f"{path}: {len(missing)} of {len(cloud_ids)} clouds have no '{layer}' embedding, "
+            f"e.g. {missing[0]}."
         )
-    widths = {rows[name].shape for name in cloud_ids}
-    if len(widths) > 1:
-        raise InputError(f"embeddings of layer '{layer}' differ in width: {sorted(widths)}.")
-    return np.stack([rows[name] for name in cloud_ids]).astype(np.float32, copy=False)
+    selected: Rows = np.concatenate(parts)[rows].astype(np.float32, copy=False)
+    return selected
 
 
 def read_precision(path: str | Path) -> dict[str, str | float]:
-    """Read in which precision the images of a class file were embedded, and its smallest cosine to float32.
+    """Read in which precision a file's images were embedded, and its smallest cosine to float32.
 
     Raises:
         InputError: the file is broken.
     """
-    attributes = next(iter(read_hdf5(path).values())).attributes
+    attributes = next(iter(read_hdf5(path, ()).values())).attributes
     return {"precision": attributes["precision"], "cosine_to_fp32": float(attributes["cosine_to_fp32"])}
 
 
 def read_split(
     manifest: pd.DataFrame,
-    points: Iterable[str | Path],
-    images: Iterable[str | Path],
+    points: str | Path,
+    images: str | Path,
     layer: str,
     column: str = "split",
 ) -> tuple[Rows, Rows, Rows, Rows]:
@@ -114,8 +96,8 @@ def read_split(
 
     Args:
         manifest: columns cloud_id and `column`, which is train or test.
-        points: the class files of the point encoder.
-        images: the class files of the CLIP.
+        points: the embeddings of the point encoder.
+        images: the embeddings of the CLIP.
         layer: of the CLIP.
         column: split (by objects) or class_split (by classes).
 

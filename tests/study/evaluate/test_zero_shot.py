@@ -216,11 +216,12 @@ def test_a_single_model_has_no_pairs_and_other_clouds_are_refused():
 def test_hits_are_gathered_from_files(tmp_path):
     images, prompts = [], []
     for model, sign in (("one", 1), ("two", -1)):
-        for name, rows in FOUR.groupby("class"):
-            path = tmp_path / model / f"{name}.h5"
-            layers = {"projected": sign * IMAGES[rows.index]}
-            write_embeddings(path, [("any", rows["cloud_id"].tolist(), layers)], model, "embedded")
-            images.append(path)
+        images.append(tmp_path / f"{model}_images.h5")
+        classes = [
+            (name, rows["cloud_id"].tolist(), {"projected": sign * IMAGES[rows.index]})
+            for name, rows in FOUR.groupby("class")
+        ]
+        write_embeddings(images[-1], classes, model, "embedded")
         prompts.append(tmp_path / f"{model}.h5")
         styles = prompt_styles(CLASSES, TEMPLATE, ["{class}"])
         write_prompts(prompts[-1], CLASSES, styles, dict.fromkeys(styles, PROMPTS), model, "embedded")

@@ -1,6 +1,6 @@
 """The clouds of Table III, with both embeddings, from the files of the workflow."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +12,8 @@ from pointspider.study.evaluate.alignment import OBJECT, Clouds, ImageSpace
 
 def read_sides(
     manifests: Sequence[str | Path],
-    points: Iterable[str | Path],
-    images: Iterable[str | Path],
+    points: str | Path,
+    images: str | Path,
     layer: str,
     column: str,
 ) -> tuple[Clouds, Clouds, Clouds]:
@@ -21,8 +21,8 @@ def read_sides(
 
     Args:
         manifests: `alignment` and `test`.
-        points: the class files of the point encoder.
-        images: the class files of the CLIP.
+        points: the embeddings of the point encoder.
+        images: the embeddings of the CLIP.
         layer: of the CLIP.
         column: split (by objects) or class_split (by classes).
 

@@ -108,17 +108,16 @@ def gather_hits(
     Args:
         clouds, top: see `zero_shot_hits`.
         models: their names.
-        images: the class files of all models' image embeddings, each in a folder of its model's name.
-        prompts: the file of each model's prompts, in the models' order.
+        images: the file of each model's embeddings of renders, in the models' order.
+        prompts: the file of each model's prompts, likewise.
         styles: of the prompts.
 
     Raises:
         InputError: see `zero_shot_hits`, `read_embeddings` and `read_prompts`.
     """
-    hits, paths = [], [Path(file) for file in images]
-    for model, asked in zip(models, prompts, strict=True):
-        files = [path for path in paths if path.parent.name == model]
-        embeddings = read_embeddings(files, "projected", clouds["cloud_id"].tolist())
+    hits = []
+    for model, embedded, asked in zip(models, images, prompts, strict=True):
+        embeddings = read_embeddings(embedded, "projected", clouds["cloud_id"].tolist())
         for style in styles:
             hits.append(zero_shot_hits(model, style, clouds, embeddings, *read_prompts(asked, style), top))
     return pd.concat(hits, ignore_index=True)
@@ -127,7 +126,7 @@ def gather_hits(
 def cloud_hits(
     clouds: pd.DataFrame,
     encoder: str,
-    points: Iterable[str | Path],
+    points: str | Path,
     prompts: str | Path,
     styles: Sequence[str],
     top: Sequence[int],
@@ -137,7 +136,7 @@ def cloud_hits(
     Args:
         clouds, styles, top: see `gather_hits`.
         encoder: its name.
-        points: the class files of its embeddings.
+        points: the file of its embeddings.
         prompts: the file of the CLIP's prompts.
 
     Raises:
