@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = {
     "report": (["study"], "Clouds, tables and plots."),
     "render": (["render", "study"], "Rendering with Mitsuba."),
-    "learn": (["learn", "study", "track"], "Encoders, embeddings and mappers."),
+    "learn": (["learn", "study"], "Encoders, embeddings and mappers."),
 }
 
 

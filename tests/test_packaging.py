@@ -135,7 +135,7 @@ def test_the_lock_holds_every_dependency():
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("report", "study"), ("render", "render,study"), ("learn", "learn,study,track")]
+    ("name", "extras"), [("report", "study"), ("render", "render,study"), ("learn", "learn,study")]
 )
 def test_an_environment_holds_its_extras_at_the_versions_of_the_lock(name, extras):
     environment = yaml.safe_load((ROOT / f"envs/{name}.yaml").read_text())

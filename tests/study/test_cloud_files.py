@@ -7,8 +7,8 @@ import pytest
 from pointspider.core.errors import InputError
 from pointspider.core.files import Group, write_csv, write_hdf5, write_png
 from pointspider.study.cloud_files import gather_clouds, manifest_ids, read_clouds
+from pointspider.study.curves import read_curves, write_curve
 from pointspider.study.embeddings import read_split, write_embeddings
-from pointspider.study.evaluate.alignment import read_curves
 from pointspider.study.renders import read_renders
 
 
@@ -80,22 +80,17 @@ def test_both_embeddings_are_read_by_split(tmp_path):
 
 
 def test_curves_of_all_seeds_are_read_and_a_training_without_epochs_has_none(tmp_path):
-    metrics = tmp_path / "layer/seed_3/plots/metrics"
-    metrics.mkdir(parents=True)
-    (tmp_path / "layer/seed_4").mkdir()
-    for split, losses in (("train", (0.5, 0.25)), ("test", (0.75, 0.5))):
-        rows = "".join(f"{step}\t{loss}\n" for step, loss in enumerate(losses))
-        (metrics / f"{split}_l1.tsv").write_text(f"step\t{split}_l1\n{rows}")
-    curves = read_curves([tmp_path / "layer"])
+    paths = [tmp_path / "layer" / f"seed_{seed}.csv" for seed in (3, 4)]
+    write_curve(paths[0], np.array([0.5, 0.25]), np.array([0.75, 1 / 3]))
+    write_curve(paths[1], np.array([]), np.array([]))
+    curves = read_curves(paths)
     assert curves.to_dict("list") == {
+        "epoch": [1, 2],
+        "train_l1": [0.5, 0.25],
+        "test_l1": [0.75, 1 / 3],
         "predictor": ["LNORM", "LNORM"],
         "seed": [3, 3],
-        "epoch": [1, 2],
-        "train": [0.5, 0.25],
-        "test": [0.75, 0.5],
     }
-    (metrics / "test_l1.tsv").write_text("")
-    with pytest.raises(
-        InputError, match=rf"test_l1\.tsv.*Delete the directory {tmp_path}/layer and run again"
-    ):
-        read_curves([tmp_path / "layer"])
+    paths[1].write_text("")
+    with pytest.raises(InputError, match=r"seed_4\.csv: .* Delete it and run again"):
+        read_curves(paths)

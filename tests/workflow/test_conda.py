@@ -57,7 +57,6 @@ if os.environ.get("IMPORT_AUDIT"):
 
 
 def test_each_rule_imports_from_its_environment_only(project, rules, tmp_path_factory):
-    project.commit()  # dvclive fails in a repository without one
     conda, audit = tmp_path_factory.mktemp("conda"), tmp_path_factory.mktemp("audit")
     (conda / "bin").mkdir()
     program = conda / "bin/conda"

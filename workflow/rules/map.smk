@@ -2,7 +2,7 @@
 #
 # INPUTS    manifests/alignment.csv, embeddings/; params: mapper, alignment, baselines
 # OUTPUTS   mappers/<split>/<norm>/    last and best weights of every seed, runs.json with their losses
-#           curves/<split>/<norm>/     train and test loss of every epoch (dvclive)
+#           curves/<split>/<norm>/     train and test loss of every epoch, a file per seed
 #           mappers/<split>/fits/      every baseline, facts.json with what each fit chose
 #           mappers/choice.csv         how well each retrieves training clouds that were left out: for search
 # STEPS     train_mapper (one job per split and norm, all seeds), fit_predictors (one job per split), choose_predictor
@@ -35,7 +35,7 @@ rule train_mapper:
             for seed in PARAMS.mapper.seeds
         ],
         runs=f"{RESULTS}/mappers/{{split}}/{{norm}}/runs.json",
-        curves=directory(f"{RESULTS}/curves/{{split}}/{{norm}}"),
+        curves=[f"{RESULTS}/curves/{{split}}/{{norm}}/seed_{seed}.csv" for seed in PARAMS.mapper.seeds],
     log:
         f"{LOGS}/train_mapper/{{split}}_{{norm}}.log",
     benchmark:

@@ -6,7 +6,7 @@ import pandas as pd
 
 from pointspider.core.files import read_csv
 from pointspider.mappers.base import LABELS
-from pointspider.study.evaluate.alignment import read_curves
+from pointspider.study.curves import read_curves
 from pointspider.study.job import job
 from pointspider.study.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
 from pointspider.study.plots.corruptions import plot_corruptions

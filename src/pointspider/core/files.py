@@ -105,7 +105,7 @@ _MARKS = (b"pointspider", b"sha256")
 
 
 #: Formats of text, which have no place for a checksum.
-TEXT_FORMATS = {".csv", ".html", ".json", ".md", ".svg", ".tsv"}
+TEXT_FORMATS = {".csv", ".html", ".json", ".md", ".svg"}
 _ATTRIBUTE = "user.sha256"
 
 

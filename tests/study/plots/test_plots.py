@@ -88,7 +88,7 @@ class Draw:
     def curves(self, l1: dict[str, list[float]] = L1) -> Figure:
         runs = [
             pd.DataFrame(
-                {"predictor": name, "seed": seed, "epoch": np.arange(1, 101), "train": 3.0, "test": 0.3}
+                {"predictor": name, "seed": seed, "epoch": np.arange(1, 101), "train_l1": 3.0, "test_l1": 0.3}
             )
             for name, values in l1.items()
             for seed in range(len(values))
@@ -359,9 +359,9 @@ def test_bad_input_is_named(alignment_tables):
         cloud_sheet({"chair": np.zeros((4, 2))}, 3, "embedded")
     with pytest.raises(InputError, match="cloud 'chair': all 4 points are the same"):
         cloud_sheet({"chair": np.zeros((4, 3))}, 3, "embedded")
-    with pytest.raises(InputError, match=r"loss curves: no columns \['test'\]"):
+    with pytest.raises(InputError, match=r"loss curves: no columns \['test_l1'\]"):
         plot_loss_curves(
-            pd.DataFrame(columns=["predictor", "seed", "epoch", "train"]),
+            pd.DataFrame(columns=["predictor", "seed", "epoch", "train_l1"]),
             alignment_of(alignment_tables(L1)),
             "x",
         )

@@ -21,7 +21,6 @@ clean clouds; all other measures on the aligned clouds.
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,9 +29,7 @@ from jaxtyping import Bool, Float, Int, Num
 
 from pointspider.clouds.names import ORIGINAL
 from pointspider.core.errors import InputError
-from pointspider.core.files import read_csv
 from pointspider.core.vectors import directions
-from pointspider.mappers.base import LABELS
 from pointspider.study.evaluate.retrieval import Ranks, match_ranks, score_ranks
 from pointspider.study.evaluate.statistics import spread
 
@@ -293,41 +290,3 @@ def _gain(name: str, gain: "pd.Series[float]", units: Int[np.ndarray, " n"]) -> 
     """The mean over units of a gain per cloud, with its interval."""
     over_units = spread(gain.groupby(units).mean().to_numpy(dtype=np.float64))
     return {name: over_units.mean, f"{name}_low": over_units.low, f"{name}_high": over_units.high}
-
-
-def read_curves(directories: Iterable[str | Path]) -> pd.DataFrame:
-    """Read the loss curves that dvclive wrote during training.
-
-    Args:
-        directories: `<norm>/`, each with `seed_<seed>/plots/metrics/{train,test}_l1.tsv`.
-
-    Returns:
-        Columns predictor (BASE, LNORM, RNORM), seed, epoch (from 1), train and test (mean L1). A training
-        that diverged in its first epoch has no rows.
-
-    Raises:
-        InputError: a file is broken; says which directory to delete, since a norm is trained as a unit.
-    """
-    curves = [pd.DataFrame({"predictor": [], "seed": [], "epoch": [], "train": [], "test": []})]
-    for directory in map(Path, directories):
-        for seed in sorted(directory.glob("seed_*")):
-            metrics = seed / "plots/metrics"
-            if not (metrics / "train_l1.tsv").exists():
-                continue
-            try:
-                train = read_csv(metrics / "train_l1.tsv", ["step", "train_l1"], separator="\t")
-                test = read_csv(metrics / "test_l1.tsv", ["step", "test_l1"], separator="\t")
-            except InputError as error:
-                raise InputError(f"{error} Delete the directory {directory} and run again.") from error
-            curves.append(
-                pd.DataFrame(
-                    {
-                        "predictor": LABELS[directory.name],
-                        "seed": int(seed.name.removeprefix("seed_")),
-                        "epoch": train["step"] + 1,
-                        "train": train["train_l1"],
-                        "test": test["test_l1"],
-                    }
-                )
-            )
-    return pd.concat(curves, ignore_index=True)

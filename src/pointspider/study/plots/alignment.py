@@ -136,14 +136,14 @@ def plot_loss_curves(curves: pd.DataFrame, alignment: Alignment, preset: str) ->
     """Train and test loss by epoch, a panel per mapper, a line per seed, on a log axis.
 
     Args:
-        curves: columns predictor (BASE, LNORM, RNORM), seed, epoch (from 1), train and test (mean L1).
+        curves: columns predictor (BASE, LNORM, RNORM), seed, epoch (from 1), train_l1 and test_l1.
         alignment: the tables of Table III, for the L1 of the median.
         preset: named in the footnote.
 
     Raises:
         InputError: a column is missing.
     """
-    require(curves, ("predictor", "seed", "epoch", "train", "test"), "loss curves")
+    require(curves, ("predictor", "seed", "epoch", "train_l1", "test_l1"), "loss curves")
     table = alignment.table
     trained = table[table["kind"] == "mapper"]
     constants = dict(zip(table["predictor"], table["l1"].astype(float), strict=True))
@@ -153,12 +153,12 @@ def plot_loss_curves(curves: pd.DataFrame, alignment: Alignment, preset: str) ->
         for split, colour in (("train", ORANGE), ("test", BLUE)):
             for i, (_, run) in enumerate(own.groupby("seed")):
                 label = f"{split}, a line per seed" if i == 0 else None
-                axes.plot(run["epoch"], run[split], color=colour, lw=0.8, alpha=0.8, label=label)
+                axes.plot(run["epoch"], run[f"{split}_l1"], color=colour, lw=0.8, alpha=0.8, label=label)
         axes.axhline(constants["median"], color=INK, lw=1, ls="--", label="predict the training median")
         diverged = f" ({mapper['diverged']} diverged)" if mapper["diverged"] else ""
         axes.set(title=f"{mapper['predictor']}{diverged}", xlabel="epoch", xlim=(0, curves["epoch"].max()))
     # The first epochs, and mappers that diverge, exceed the axis.
-    losses = curves[["train", "test"]].to_numpy(np.float64)
+    losses = curves[["train_l1", "test_l1"]].to_numpy(np.float64)
     low, high = float(np.nanmin(losses)), float(np.nanmax(losses))
     panels[0].set(ylabel="mean L1 (log)", yscale="log")
     panels[0].set_ylim(0.9 * min(low, constants["median"]), min(1.1 * high, 20 * constants["zero"]))
