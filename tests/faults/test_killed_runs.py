@@ -19,7 +19,7 @@ MAX_SECONDS = 1200
 #: Name of the rule's script in the command of a job.
 SCRIPT = re.compile(r"\.snakemake/scripts/\w+\.(\w+)\.py")
 #: Files that hold measured times, and logs; the page to explore shows Table I.
-MEASURED = ("speed", "table5_seconds", "explorer")
+MEASURED = ("speed", "table5_seconds")
 
 
 def hashes(directory: Path) -> dict[str, str]:

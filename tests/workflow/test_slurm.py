@@ -103,11 +103,11 @@ def queue(state: str = "RUNNING") -> list[str]:
 
 
 def hashes(directory: Path) -> dict[str, str]:
-    """{path: SHA-256}, without measured times; the page to explore shows Table I."""
+    """{path: SHA-256}, without measured times."""
     return {
         str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(directory.rglob("*"))
-        if path.is_file() and not path.relative_to(directory).parts[0].startswith(("speed", "explorer"))
+        if path.is_file() and not path.relative_to(directory).parts[0].startswith("speed")
     }
 
 
