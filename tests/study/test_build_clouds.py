@@ -18,6 +18,7 @@ from pointspider.core.files import Group, read_csv, write_csv, write_hdf5
 from pointspider.study import manifests as sampling
 from pointspider.study.build_clouds import build_clouds
 from pointspider.study.cloud_files import read_clouds
+from pointspider.study.objects import assign_roles
 
 NAMES = ["0000", "0001", "0002"]
 
@@ -158,7 +159,7 @@ def test_procedural_objects_at_a_level_and_clean():
         "encoder_objects": 1,
     }
     source = open_source(parse_settings(values), seed=1)
-    objects = sampling.assign_roles(source.objects(), 2, 1, seed=1)
+    objects = assign_roles(source.objects(), 2, 1, seed=1)
     assert objects["role"].value_counts().to_dict() == {"evaluation": 4, "encoders": 2}
     occlusion = levels(["occlusion"], [1])
     aligned = pd.DataFrame(

@@ -47,11 +47,7 @@ def test_stages_write_the_bytes_of_a_plain_run(finished_project, reproduced):
     """Except measurements of the speed."""
     first, second = hashes(finished_project.directory / RESULTS), hashes(reproduced.directory / RESULTS)
     assert set(first) == set(second)
-    assert {
-        name
-        for name in first
-        if first[name] != second[name] and not name.startswith("speed")
-    } == set()
+    assert {name for name in first if first[name] != second[name] and not name.startswith("speed")} == set()
 
 
 def sizes(project):

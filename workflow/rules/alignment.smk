@@ -60,11 +60,7 @@ rule tabulate_alignment:
     input:
         records=expand(rules.evaluate_mappers.output.records, split=SPLITS),
         levels=expand(rules.evaluate_mappers.output.levels, split=SPLITS),
-        curves=[
-            f"{RESULTS}/curves/objects/{norm}/seed_{seed}.csv"
-            for norm in NORMS
-            for seed in PARAMS.mapper.seeds
-        ],
+        curves=expand(CURVES, split="objects", norm=NORMS, seed=PARAMS.mapper.seeds),
     output:
         tables=expand(
             f"{RESULTS}/tables/{{table}}.csv",

@@ -65,6 +65,7 @@ POINT_EMBEDDINGS = f"{RESULTS}/embeddings/points.h5"
 IMAGE_EMBEDDINGS = f"{RESULTS}/embeddings/images/{{clip}}.h5"
 PROMPTS = f"{RESULTS}/embeddings/prompts/{{clip}}.h5"
 PROJECTION = f"{RESULTS}/embeddings/projections/{{clip}}.h5"
+CURVES = f"{RESULTS}/curves/{{split}}/{{norm}}/seed_{{seed}}.csv"
 POINT_ENCODER = f"{RESULTS}/encoders/points/{PARAMS.encoders.points.name}"
 
 # Modules that registries import at run time, for the digests of code.

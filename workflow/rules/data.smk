@@ -6,6 +6,30 @@
 #           clouds/<class>.h5            those clouds, a group per corruption level
 # STEPS     list_objects -> draw_manifests -> build_clouds (one job per class)
 
+from pointspider.study.objects import list_objects
+from pointspider.study.manifests import draw_manifests, used_clouds
+
+DRAWS = {
+    "corruptions": PARAMS.clouds.corruptions,
+    "severities": PARAMS.clouds.severities,
+    "encoder_variants": PARAMS.clouds.encoder_variants,
+    "alignment": dump(PARAMS.alignment, "clouds", "split", "held_out_classes"),
+    "test": PARAMS.test.clouds,
+    "repeats": PARAMS.roulette.repeats,
+    "seeds": dump(PARAMS.seeds, "alignment", "split", "test", "roulette", "encoders"),
+}
+# Users add, rename and remove clouds of a folder. A class is built again only if its clouds change: its parameter `used`
+# changes then, for which the manifests are drawn while a run is planned. So their modification times do not count.
+IS_FOLDER = PARAMS.clouds.source == "folder"
+USED = {}
+try:
+    if IS_FOLDER:
+        USED = used_clouds(
+            draw_manifests(list_objects(dump(PARAMS.clouds), PARAMS.seeds.objects), **DRAWS)
+        )
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
 
 rule list_objects:
     input:
@@ -36,13 +60,7 @@ rule draw_manifests:
     conda:
         "../../envs/report.yaml"
     params:
-        corruptions=PARAMS.clouds.corruptions,
-        severities=PARAMS.clouds.severities,
-        encoder_variants=PARAMS.clouds.encoder_variants,
-        alignment=dump(PARAMS.alignment, "clouds", "split", "held_out_classes"),
-        test=PARAMS.test.clouds,
-        repeats=PARAMS.roulette.repeats,
-        seeds=dump(PARAMS.seeds, "alignment", "split", "test", "roulette", "encoders"),
+        draws=DRAWS,
         code=code("draw_manifests"),
     message:
         "draw the clouds to align, evaluate and train on"
@@ -53,7 +71,7 @@ rule draw_manifests:
 rule build_clouds:
     input:
         source_files,
-        manifests=rules.draw_manifests.output,
+        manifests=ancient(list(MANIFESTS.values())) if IS_FOLDER else list(MANIFESTS.values()),
     output:
         f"{RESULTS}/clouds/{{class_name}}.h5",
     log:
@@ -68,6 +86,7 @@ rule build_clouds:
     params:
         clouds=dump(PARAMS.clouds),
         seeds=dump(PARAMS.seeds, "objects", "corruptions"),
+        used=lambda wildcards: USED.get(wildcards.class_name),
         code=code("build_clouds", *SOURCE_CODE, *CORRUPTION_CODE),
     message:
         "build the clouds of {wildcards.class_name}"

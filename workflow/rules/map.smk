@@ -35,7 +35,7 @@ rule train_mapper:
             for seed in PARAMS.mapper.seeds
         ],
         runs=f"{RESULTS}/mappers/{{split}}/{{norm}}/runs.json",
-        curves=[f"{RESULTS}/curves/{{split}}/{{norm}}/seed_{seed}.csv" for seed in PARAMS.mapper.seeds],
+        curves=expand(CURVES, seed=PARAMS.mapper.seeds, allow_missing=True),
     log:
         f"{LOGS}/train_mapper/{{split}}_{{norm}}.log",
     benchmark:

@@ -6,70 +6,67 @@ sorted objects and the given order of the corruption levels: equal inputs give e
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pointspider.clouds.names import CLEAN, CorruptionLevel, cloud_id
-from pointspider.clouds.sources.base import ALL, TEST, TRAIN, Objects
+from pointspider.clouds.names import levels as every_level
 from pointspider.core.errors import InputError
+from pointspider.core.files import content_hash
 from pointspider.core.seeding import generator
+from pointspider.study.objects import random_place
 
 COLUMNS = ["cloud_id", "class", "object", "corruption", "severity", "split"]
 
 
-def assign_roles(objects: Objects, evaluation: int | None, encoders: int, seed: int) -> pd.DataFrame:
-    """Assign roles to the objects of a source: "evaluation" or "encoders".
-
-    Of each class, shuffled, the first objects are for evaluation and the next for encoders. Where the source
-    has a test and a train split, evaluation objects are of the test split and encoder objects of the train
-    split.
+def draw_manifests(
+    objects: pd.DataFrame,
+    corruptions: Sequence[str],
+    severities: Sequence[int],
+    alignment: Mapping[str, Any],
+    test: str,
+    repeats: int,
+    encoder_variants: int,
+    seeds: Mapping[str, int],
+) -> dict[str, pd.DataFrame]:
+    """Draw every manifest: alignment, test, roulette and encoders.
 
     Args:
-        objects: of `Source.objects`.
-        evaluation: objects per class that are aligned and evaluated; None: all that the encoders leave.
-        encoders: objects per class on which encoders are trained.
-        seed: `seeds.objects`.
-
-    Returns:
-        Columns class, object, role, sorted by class and object.
+        objects: of `assign_roles`.
+        corruptions, severities: `clouds.corruptions` and `clouds.severities`.
+        alignment: clouds, split and held_out_classes of `align`.
+        test: clouds of `test_clouds`.
+        repeats: of `double_roulette`.
+        encoder_variants: per object, of `encoder_clouds`.
+        seeds: alignment, split, test, roulette and encoders.
 
     Raises:
-        InputError: a class has too few objects, or the source has no train split.
+        InputError: what the four raise.
     """
-    if ALL in objects:
-        rows = _draw_roles(objects[ALL], evaluation, encoders, seed)
-    else:
-        rows = _draw_roles(objects[TEST], evaluation, 0, seed)
-        if encoders and TRAIN not in objects:
-            raise InputError(
-                f"clouds.encoder_objects: {encoders}, but the source has no train split; set it to 0."
-            )
-        if encoders:
-            rows += _draw_roles(objects[TRAIN], 0, encoders, seed)
-    return pd.DataFrame(sorted(rows), columns=["class", "object", "role"])
+    corrupted = every_level(corruptions, severities)
+    aligned = align(objects, corrupted, **alignment, seeds=seeds)
+    return {
+        "alignment": aligned,
+        "test": test_clouds(aligned, corrupted, test, seeds["test"]),
+        "roulette": double_roulette(objects, corrupted, repeats, seeds["roulette"]),
+        "encoders": encoder_clouds(objects, corrupted, encoder_variants, seeds["encoders"]),
+    }
 
 
-def _draw_roles(
-    names: Mapping[str, Sequence[str]], evaluation: int | None, encoders: int, seed: int
-) -> list[tuple[str, str, str]]:
-    """Return (class, object, role) of one split."""
-    rows = []
-    for class_name in sorted(names):
-        shuffled = generator(seed, class_name, "roles").permutation(sorted(names[class_name])).tolist()
-        needed = (1 if evaluation is None else evaluation) + encoders
-        if len(shuffled) < needed:
-            raise InputError(
-                f"class '{class_name}' has {len(shuffled)} objects and needs {needed}: "
-                f"clouds.evaluation_objects {evaluation} and clouds.encoder_objects {encoders}. Add clouds, "
-                "lower them or leave the class out of clouds.classes."
-            )
-        split = len(shuffled) - encoders if evaluation is None else evaluation
-        rows += [(class_name, name, "evaluation") for name in shuffled[:split]]
-        rows += [(class_name, name, "encoders") for name in shuffled[split : split + encoders]]
-    return rows
+def used_clouds(manifests: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """Return a digest of the clouds of each class that manifests name: {class: SHA-256 of the sorted ids}."""
+    every = pd.concat(manifests.values()).drop_duplicates("cloud_id")
+    return {
+        str(name): content_hash(np.sort(rows["cloud_id"].to_numpy(dtype=object)))
+        for name, rows in every.groupby("class")
+    }
 
 
-def alignment(
+def align(
     objects: pd.DataFrame,
     levels: Sequence[CorruptionLevel],
     clouds: str,
@@ -104,8 +101,10 @@ def alignment(
             f"alignment.split: train {split['train']} + test {split['test']} must add up to the {len(pairs)} "
             "evaluation objects, and neither may be empty."
         )
-    order = generator(seeds["split"], "split").permutation(len(pairs))
-    train = set(order[: split["train"]].tolist())
+    # By class and number, not by name: other objects in one class do not move those of another
+    numbers = {pair: str(i) for _, group in groupby(pairs, itemgetter(0)) for i, pair in enumerate(group)}
+    shuffled = sorted(pairs, key=lambda pair: random_place(seeds["split"], pair[0], numbers[pair], "split"))
+    train = set(shuffled[: split["train"]])
 
     def chosen(class_name: str, name: str) -> Sequence[CorruptionLevel]:
         if clouds == "roulette":
@@ -115,8 +114,8 @@ def alignment(
     if clouds not in ("roulette", "original", "all"):
         raise InputError(f"alignment.clouds: '{clouds}'; choose roulette, original or all.")
     manifest = _manifest(
-        (class_name, name, level, "train" if index in train else "test")
-        for index, (class_name, name) in enumerate(pairs)
+        (class_name, name, level, "train" if (class_name, name) in train else "test")
+        for class_name, name in pairs
         for level in chosen(class_name, name)
     )
     return manifest.assign(class_split=_class_split(manifest, held_out_classes, seeds["split"]))
@@ -147,10 +146,10 @@ def _class_split(manifest: pd.DataFrame, held_out: int, seed: int) -> pd.Series:
 def test_clouds(
     aligned: pd.DataFrame, levels: Sequence[CorruptionLevel], clouds: str, seed: int
 ) -> pd.DataFrame:
-    """Draw the test clouds: the test objects of `alignment`, clean and corrupted.
+    """Draw the test clouds: the test objects of `align`, clean and corrupted.
 
     Args:
-        aligned: of `alignment`.
+        aligned: of `align`.
         levels: the corruption levels, without CLEAN.
         clouds: "corruptions": each test object once in every corruption, its severity drawn uniformly |
             "all": each test object at every level. The clean cloud comes first in both.
