@@ -111,12 +111,8 @@ def build_class(class_name: str) -> tuple[float, float, float, float]:
     mesh = needing_mesh()
     for corruptions in ([n for n in PAPER if n not in mesh], [n for n in PAPER if n in mesh]):
         start = time.process_time()
-        rows = [
-            {"class": class_name, "object": name, **level._asdict()}
-            for name in loaded
-            for level in levels(corruptions, SEVERITIES)
-        ]
-        for _ in build_clouds(source, class_name, pd.DataFrame(rows), 1024, SEED):
+        used = [(name, *level) for name in loaded for level in levels(corruptions, SEVERITIES)]
+        for _ in build_clouds(source, class_name, used, 1024, SEED):
             pass
         spent.append(time.process_time() - start)
     return *spent, peak_memory()

@@ -55,7 +55,6 @@ class Work(NamedTuple):
 
 
 def build() -> Work:
-    import pandas as pd
 
     from pointspider.clouds.names import levels
     from pointspider.clouds.sources.procedural.source import ProceduralSettings, ProceduralSource
@@ -64,13 +63,10 @@ def build() -> Work:
     source = ProceduralSource(ProceduralSettings(classes=("chair",), evaluation_objects=4), 1)
     names = ("uniform", "gaussian", "impulse", "shear", "rotation", "scale", "density_inc", "distortion")
     names += ("distortion_rbf", "distortion_rbf_inv", "occlusion")
-    rows = [
-        {"class": "chair", "object": name, **level._asdict()}
-        for name in source.objects()["test"]["chair"]
-        for level in levels(names, range(1, 6))
+    used = [
+        (name, *level) for name in source.objects()["test"]["chair"] for level in levels(names, range(1, 6))
     ]
-    manifest = pd.DataFrame(rows)
-    return Work(lambda: list(build_clouds(source, "chair", manifest, POINTS, 1)), len(rows), 12 * POINTS)
+    return Work(lambda: list(build_clouds(source, "chair", used, POINTS, 1)), len(used), 12 * POINTS)
 
 
 def render() -> Work:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 import pytest
 import trimesh
 
@@ -14,7 +13,7 @@ from pointspider.clouds.names import CLEAN, CorruptionLevel, levels
 from pointspider.clouds.sources.base import ALL, Source
 from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.errors import InputError
-from pointspider.core.files import Group, read_csv, write_csv, write_hdf5
+from pointspider.core.files import Group, write_hdf5
 from pointspider.study import manifests as sampling
 from pointspider.study.build_clouds import build_clouds
 from pointspider.study.cloud_files import read_clouds
@@ -55,18 +54,13 @@ class Balls(Source):
         return np.stack([np.arange(12, dtype=np.float32).reshape(4, 3) + int(name) for name in object_names])
 
 
-def manifest(*clouds: tuple[str, str, int]) -> pd.DataFrame:
-    rows = [("", "ball", *cloud, "train") for cloud in clouds]
-    return pd.DataFrame(rows, columns=sampling.COLUMNS)
-
-
 def build(*clouds: tuple[str, str, int], points: int = 128):
-    return dict(build_clouds(Balls(), "ball", manifest(*clouds), points, seed=3))
+    return dict(build_clouds(Balls(), "ball", clouds, points, seed=3))
 
 
 def test_each_cloud_once_clean_first_sorted_by_object(tmp_path):
     rows = [("0001", "uniform", 2), ("0002", "lidar", 1), ("0000", "uniform", 2), ("0001", "original", 0)]
-    rows = [("0000", "lidar", 1) if row[0] == "0002" else row for row in rows] + [("0001", "uniform", 2)]
+    rows = [("0000", "lidar", 1) if row[0] == "0002" else row for row in rows]
     groups = build(*rows)
     assert list(groups) == ["original", "lidar_1", "uniform_2"]
     assert groups["uniform_2"].arrays["cloud_id"].tolist() == ["ball/uniform_2/0000", "ball/uniform_2/0001"]
@@ -105,18 +99,6 @@ def test_the_clean_cloud_is_a_subset_of_the_pool():
 def test_released_clouds_are_taken_as_they_are():
     points = build(("0002", "gaussian", 1), ("0000", "gaussian", 1))["gaussian_1"].arrays["points"]
     np.testing.assert_array_equal(points[1], np.arange(12).reshape(4, 3) + 2)
-
-
-def test_manifests_are_read_back_and_joined_even_when_empty(tmp_path):
-    write_csv(tmp_path / "full.csv", manifest(("0001", "uniform", 2), ("0001", "original", 0)))
-    write_csv(tmp_path / "empty.csv", manifest())
-    joined = pd.concat([read_csv(tmp_path / name) for name in ("full.csv", "empty.csv")])
-    assert list(dict(build_clouds(Balls(), "ball", joined, 128, seed=3))) == ["original", "uniform_2"]
-
-
-def test_other_classes_are_passed_over():
-    other = manifest(("0001", "uniform", 2)).assign(**{"class": "cube"})
-    assert list(build_clouds(Balls(), "ball", other, 128, seed=3)) == []
 
 
 def test_a_missing_mesh_names_the_source_and_the_corruptions():
@@ -162,12 +144,9 @@ def test_procedural_objects_at_a_level_and_clean():
     objects = assign_roles(source.objects(), 2, 1, seed=1)
     assert objects["role"].value_counts().to_dict() == {"evaluation": 4, "encoders": 2}
     occlusion = levels(["occlusion"], [1])
-    aligned = pd.DataFrame(
-        [("", "chair", f"{number:04d}", *occlusion[0], "train") for number in range(2)],
-        columns=sampling.COLUMNS,
-    )
-    encoders = sampling.encoder_clouds(objects, occlusion, 1, 5)
-    groups = dict(build_clouds(source, "chair", pd.concat([aligned, encoders]), 1024, seed=3))
+    aligned = [(f"{number:04d}", *occlusion[0]) for number in range(2)]
+    encoders = sampling.used_clouds([sampling.encoder_clouds(objects, occlusion, 1, 5)])["chair"]
+    groups = dict(build_clouds(source, "chair", aligned + encoders, 1024, seed=3))
     assert {name: group.arrays["points"].shape for name, group in groups.items()} == {
         str(CLEAN): (1, 1024, 3),
         "occlusion_1": (2, 1024, 3),

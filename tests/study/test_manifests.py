@@ -289,13 +289,20 @@ def test_one_more_object_moves_at_most_one_across_the_split():
     assert (sides[0] != sides[1]).sum() <= 1
 
 
-def test_a_digest_changes_with_the_clouds_of_its_class_only():
-    manifests = {"alignment": align(make_objects()), "roulette": align(make_objects(), clouds="original")}
-    before = sampling.used_clouds(manifests)
-    renamed = make_objects().replace({"object": {"0001": "new"}})
-    changed = renamed.where(renamed["class"] == "class_1", make_objects())
-    after = sampling.used_clouds({"alignment": align(changed), "roulette": align(changed, clouds="original")})
-    assert list(before) == [f"class_{c}" for c in range(4)]
-    assert {name for name in before if before[name] != after[name]} == {"class_1"}
-    swapped = {name: manifest[::-1] for name, manifest in reversed(manifests.items())}
-    assert sampling.used_clouds(swapped) == before
+def test_the_clouds_of_each_class_are_listed_once():
+    objects = make_objects()
+    frames = [
+        align(objects),
+        align(objects, clouds="original"),
+        sampling.encoder_clouds(objects, LEVELS, 3, 5),
+    ]
+    used = sampling.used_clouds(frames)
+    assert list(used) == [f"class_{c}" for c in range(4)]
+    assert (
+        used
+        == sampling.used_clouds([frame[::-1] for frame in reversed(frames)])
+        == sampling.used_clouds(frames * 2)
+    )
+    assert sum(map(len, used.values())) == pd.concat(frames)["cloud_id"].nunique()
+    assert used["class_0"][0] == ("0000", *used["class_0"][0][1:])
+    assert all(isinstance(value, (str, int)) for rows in used.values() for row in rows for value in row)

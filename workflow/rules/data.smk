@@ -18,15 +18,13 @@ DRAWS = {
     "repeats": PARAMS.roulette.repeats,
     "seeds": dump(PARAMS.seeds, "alignment", "split", "test", "roulette", "encoders"),
 }
-# Users add, rename and remove clouds of a folder. A class is built again only if its clouds change: its parameter `used`
-# changes then, for which the manifests are drawn while a run is planned. So their modification times do not count.
-IS_FOLDER = PARAMS.clouds.source == "folder"
+# The clouds of each class of a folder, {class: clouds}, a parameter of its job. Users add, rename and remove files of a
+# folder. So that only the classes change that need to, their jobs do not read the manifests, which are of all classes.
 USED = {}
 try:
-    if IS_FOLDER:
-        USED = used_clouds(
-            draw_manifests(list_objects(dump(PARAMS.clouds), PARAMS.seeds.objects), **DRAWS)
-        )
+    if PARAMS.clouds.source == "folder":
+        listed = list_objects(dump(PARAMS.clouds), PARAMS.seeds.objects)
+        USED = used_clouds(draw_manifests(listed, **DRAWS).values())
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
@@ -71,7 +69,7 @@ rule draw_manifests:
 rule build_clouds:
     input:
         source_files,
-        manifests=ancient(list(MANIFESTS.values())) if IS_FOLDER else list(MANIFESTS.values()),
+        manifests=[] if USED else rules.draw_manifests.output,
     output:
         f"{RESULTS}/clouds/{{class_name}}.h5",
     log:

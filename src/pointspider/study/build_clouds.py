@@ -1,10 +1,9 @@
 """Building the clouds of one class from a source."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
-import pandas as pd
 
 from pointspider.clouds.cloud import validate_points
 from pointspider.clouds.corruptions.engine import corrupt_clouds
@@ -18,16 +17,16 @@ logger = logging.getLogger(__name__)
 
 
 def build_clouds(
-    source: Source, class_name: str, manifest: pd.DataFrame, points: int, seed: int
+    source: Source, class_name: str, used: Iterable[tuple[str, str, int]], points: int, seed: int
 ) -> Iterator[tuple[str, Group]]:
-    """Build every cloud of a class that a manifest names, level by level.
+    """Build clouds of a class, level by level.
 
     Logs a warning if a corruption repeats points because the source's clouds have too few.
 
     Args:
         source: has the objects.
         class_name: the class.
-        manifest: rows of manifests; other classes are skipped, repeated clouds are built once.
+        used: (object, corruption, severity) of each cloud.
         points: points per clean cloud.
         seed: `seeds.corruptions`.
 
@@ -38,15 +37,12 @@ def build_clouds(
     Raises:
         InputError: an object is unreadable, a mesh is missing, a corrupted cloud is unusable.
     """
-    rows = manifest.loc[
-        manifest["class"] == class_name, ["object", "corruption", "severity"]
-    ].drop_duplicates()
-    chosen = {
-        CorruptionLevel(str(corruption), int(severity)): sorted(group["object"])  # type: ignore[call-overload]  # pandas types keys as Hashable
-        for (corruption, severity), group in rows.groupby(["corruption", "severity"])
-    }
+    chosen: dict[CorruptionLevel, list[str]] = {}
+    for name, corruption, severity in sorted(used):
+        chosen.setdefault(CorruptionLevel(corruption, severity), []).append(name)
     pools = {level: 1 if level == CLEAN else find_level(level)[0].pool for level in chosen}
-    clouds = {name: source.load(class_name, name) for name in sorted(rows["object"].unique())}
+    objects = sorted({name for names in chosen.values() for name in names})
+    clouds = {name: source.load(class_name, name) for name in objects}
 
     for level in sorted(chosen, key=lambda level: (level != CLEAN, level)):
         names = chosen[level]

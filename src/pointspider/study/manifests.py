@@ -10,13 +10,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from pointspider.clouds.names import CLEAN, CorruptionLevel, cloud_id
 from pointspider.clouds.names import levels as every_level
 from pointspider.core.errors import InputError
-from pointspider.core.files import content_hash
 from pointspider.core.seeding import generator
 from pointspider.study.objects import random_place
 
@@ -57,11 +55,11 @@ def draw_manifests(
     }
 
 
-def used_clouds(manifests: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """Return a digest of the clouds of each class that manifests name: {class: SHA-256 of the sorted ids}."""
-    every = pd.concat(manifests.values()).drop_duplicates("cloud_id")
+def used_clouds(manifests: Iterable[pd.DataFrame]) -> dict[str, list[tuple[str, str, int]]]:
+    """Return the clouds of each class that manifests name: {class: sorted (object, corruption, severity)}."""
+    every = pd.concat(manifests)[["class", "object", "corruption", "severity"]].drop_duplicates()
     return {
-        str(name): content_hash(np.sort(rows["cloud_id"].to_numpy(dtype=object)))
+        str(name): sorted(rows[["object", "corruption", "severity"]].itertuples(index=False, name=None))
         for name, rows in every.groupby("class")
     }
 
