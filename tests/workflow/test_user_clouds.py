@@ -29,12 +29,19 @@ def own(project):
             "presets.embedded.clouds.classes": "all",
         }
     )
-    project.snakemake("render")
+    project.snakemake("data", "render")
     return project
 
 
 #: Jobs that a change of one class's objects runs: a new draw, and that class.
-REDRAWN = {"list_objects": 1, "draw_manifests": 1, "build_clouds": 1, "render_class": 1, "render": 1}
+REDRAWN = {
+    "list_objects": 1,
+    "draw_manifests": 1,
+    "build_clouds": 1,
+    "render_class": 1,
+    "data": 1,
+    "render": 1,
+}
 
 
 def clouds(project) -> dict[str, bytes]:
@@ -54,25 +61,25 @@ def test_changes_run_what_they_need(own):
     ):
         (mine / name).write_text("not a cloud")
     os.utime(mine / "chair")
-    assert own.planned("render") == {}
+    assert own.planned("data", "render") == {}
 
     before = clouds(own)
     np.save(store / "new.npy", np.random.default_rng(9).normal(size=(1024, 3)))
-    assert own.planned("render") == REDRAWN
-    own.snakemake("render")
+    assert own.planned("data", "render") == REDRAWN
+    own.snakemake("data", "render")
     objects = read_csv(own.directory / "results/embedded/objects.csv")
-    assert own.planned("render") == {}
+    assert own.planned("data", "render") == {}
 
     used = objects.loc[(objects["class"] == "table") & (objects["role"] == "evaluation"), "object"]
     (store / f"{used.iloc[0]}.npy").rename(store / "renamed.npy")
-    assert own.planned("render") == REDRAWN
-    own.snakemake("render")
+    assert own.planned("data", "render") == REDRAWN
+    own.snakemake("data", "render")
     (store / "renamed.npy").unlink()  # seven are left, of which the preset needs six
-    assert own.planned("render") == REDRAWN
-    own.snakemake("render")
+    assert own.planned("data", "render") == REDRAWN
+    own.snakemake("data", "render")
     objects = read_csv(own.directory / "results/embedded/objects.csv")
     assert not {used.iloc[0], "renamed"} & set(objects.loc[objects["class"] == "table", "object"])
-    assert own.planned("render") == {}
+    assert own.planned("data", "render") == {}
 
     after = clouds(own)
     assert {name for name in after if after[name] != before[name]} == {"table.h5"}
