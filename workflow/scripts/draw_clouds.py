@@ -16,9 +16,9 @@ def build(source, objects: pd.DataFrame, chosen: list) -> dict:
     """Return {cloud id: (N, 3)} of `objects`, one of a class, at each of the chosen levels."""
     clouds = {}
     for row in objects.to_dict("records"):
-        manifest = pd.DataFrame([{**row, **level._asdict()} for level in chosen])
+        used = [(row["object"], *level) for level in chosen]
         groups = build_clouds(
-            source, row["class"], manifest, params.clouds["points"], params.seeds["corruptions"]
+            source, row["class"], used, params.clouds["points"], params.seeds["corruptions"]
         )
         clouds |= {group.arrays["cloud_id"][0]: group.arrays["points"][0] for _, group in groups}
     return clouds
