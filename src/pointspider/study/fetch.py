@@ -136,7 +136,11 @@ def _length(part: Path) -> int:
 
 
 def _pause(error: requests.RequestException, failures: int) -> float | None:
-    """Return the seconds to wait before the next attempt; None if another attempt is of no use."""
+    """Return the seconds to wait before the next attempt; None if another attempt is of no use.
+
+    Raises:
+        ValueError: the server asks for a longer pause than LONGEST_PAUSE.
+    """
     back_off: float = BACK_OFF * 2 ** (failures - 1)
     response = error.response
     if response is None:
@@ -148,7 +152,9 @@ def _pause(error: requests.RequestException, failures: int) -> float | None:
         back_off = max(back_off, float(asked))
     elif date := email.utils.parsedate_tz(asked):
         back_off = max(back_off, email.utils.mktime_tz(date) - time.time())
-    return back_off if back_off <= LONGEST_PAUSE else None
+    if back_off > LONGEST_PAUSE:
+        raise ValueError(f"the server asks for a pause of {back_off:,.0f} seconds; run again after it")
+    return back_off
 
 
 def _stream(url: str, part: Path, size: int | None) -> None:
