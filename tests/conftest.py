@@ -244,10 +244,9 @@ def finished_project(tmp_path_factory) -> Project:
         if not done.exists():
             project.directory.mkdir()
             Project.create(project.directory).commit()
-            # As in a Jupyter notebook, and without a locale
-            project.snakemake(
-                environment={"MPLBACKEND": "module://missing.backend", "LC_ALL": "C", "PYTHONUTF8": "0"}
-            )
+            # As in a Jupyter notebook, whose backend Matplotlib refuses where it is missing; without a locale
+            backend = "module://matplotlib_inline.backend_inline"
+            project.snakemake(environment={"MPLBACKEND": backend, "LC_ALL": "C", "PYTHONUTF8": "0"})
             done.touch()
     return project
 

@@ -307,6 +307,19 @@ def test_near_and_exact_duplicates(capsys, index_path):
     )
 
 
+def test_the_backend_of_a_notebook_may_be_missing(tmp_path):
+    """As in `!pointspider duplicates` of a cell."""
+    code = (
+        "import sys; from pathlib import Path; from types import SimpleNamespace\n"
+        "from pointspider.cli.commands.duplicates import _plot\n"
+        "index = SimpleNamespace(similarity_to_others=lambda: [0.5, 0.6])\n"
+        "_plot(index, SimpleNamespace(threshold=None), Path(sys.argv[1]))"
+    )
+    environment = {**os.environ, "MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    subprocess.run([sys.executable, "-c", code, tmp_path / "h.png"], env=environment, check=True)
+    assert Image.open(tmp_path / "h.png").size == (900, 450)
+
+
 def test_duplicates_as_tables_and_plots(tmp_path, capsys, index_path):
     out = run(
         capsys,

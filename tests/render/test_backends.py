@@ -1,11 +1,13 @@
 """The trials of Mitsuba's variants, their cache and the choice."""
 
+import errno
 import json
 import logging
 import os
 import subprocess
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +171,13 @@ def test_without_a_cache_directory_every_call_probes(cached, tmp_path, monkeypat
     monkeypatch.setenv("POINTSPIDER_CACHE_DIR", str(tmp_path / "file/cache"))
     assert available_variants() == available_variants() == [NO_CUDA, SCALAR]
     assert len(calls) == 2
+    monkeypatch.setenv("POINTSPIDER_CACHE_DIR", str(tmp_path / "cache"))
+
+    def refuse(*_: object, **__: object) -> None:  # as for a home directory that others own
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert available_variants() == [NO_CUDA, SCALAR]
 
 
 def test_two_processes_may_probe_at_once(tmp_path):

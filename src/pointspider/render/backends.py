@@ -89,7 +89,7 @@ def available_variants() -> list[Variant]:
     try:
         with atomic(cache) as temporary:
             temporary.write_text(json.dumps([asdict(each) for each in variants], indent=2), encoding="utf-8")
-    except OSError as error:
+    except (OSError, InputError) as error:
         logger.info("the trials of Mitsuba's variants are not cached: %s", error)
     return variants
 

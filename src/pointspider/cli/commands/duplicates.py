@@ -7,6 +7,7 @@ or moved copies.
 import argparse
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -104,14 +105,13 @@ def rows(index: "Index", found: "Duplicates", keep: str) -> Iterator[dict[str, A
 
 
 def _plot(index: "Index", found: "Duplicates", path: Path) -> None:
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
+    os.environ["MPLBACKEND"] = "agg"  # that of a notebook may be missing here
+    from matplotlib.figure import Figure
 
     from pointspider.core.files import atomic
 
-    figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
     values = index.similarity_to_others()
     axes.hist(values, bins=50, color="0.6")
     axes.set_xlabel(f"similarity to the most similar other cloud ({len(values)} clouds)")
@@ -121,7 +121,6 @@ def _plot(index: "Index", found: "Duplicates", path: Path) -> None:
         axes.legend()
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=150)
-    plt.close(figure)
 
 
 def _write_sheet(index: "Index", found: "Duplicates", path: Path) -> None:
