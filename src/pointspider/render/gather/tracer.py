@@ -82,7 +82,8 @@ class FinalGather:
         self.floor = Floor.under(self.light)
         self._view = View.of(points.camera)
         # A recording is of one number of points and one of rays.
-        self._replayed = dr.freeze(self._picture, limit=2, warn_after=NEVER)
+        llvm = mi.variant().startswith("llvm")  # never tried on a GPU
+        self._replayed = dr.freeze(self._picture, limit=2, warn_after=NEVER, enabled=llvm)
 
     def rays(self) -> Rays:
         """Return what traces rays in what the scene shows now."""
