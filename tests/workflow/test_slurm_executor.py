@@ -58,6 +58,16 @@ def test_jobs_stay_while_slurm_does_not_answer(executor, command, monkeypatch):
     assert executor.failed == []
 
 
+def test_nothing_is_asked_before_the_first_job(executor):
+    """The thread that asks starts before the executor has its attributes."""
+
+    async def collect():
+        return [job async for job in executor.check_active_jobs([])]
+
+    del executor._status_query_calls, executor.unknown
+    assert asyncio.run(collect()) == []
+
+
 def test_a_job_that_slurm_lost_fails_at_the_second_check(executor, command, monkeypatch):
     command("squeue", "echo 8")
     assert check(executor, monkeypatch, answers=True) == ["7", "8"]

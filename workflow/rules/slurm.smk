@@ -37,6 +37,8 @@ if ExecutorPluginRegistry().is_installed("slurm"):
             return f"{super().get_job_args(job)} --cores {job.threads}"
 
         async def check_active_jobs(self, active_jobs):
+            if not active_jobs:
+                return  # the thread that asks may start before __post_init__
             answers = self._status_query_calls
             active = [job async for job in super().check_active_jobs(active_jobs)]
             if self._status_query_calls == answers:
