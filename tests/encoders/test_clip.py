@@ -200,6 +200,25 @@ def test_incomplete_directories_are_refused(tmp_path):
         load_clip("small", "transformers", tmp_path / "transformers")
 
 
+@pytest.mark.parametrize(
+    ("tower", "key", "value", "problem"),
+    [
+        ("text_cfg", "context_length", 1_000_000, "1000000 positions for positional_embedding, .* have 16"),
+        ("text_cfg", "context_length", 8, "8 positions for positional_embedding"),
+        ("vision_cfg", "image_size", 8000, "1000001 positions for visual.positional_embedding, .* have 17"),
+    ],
+)
+def test_positions_that_the_weights_lack_are_refused(tmp_path, tower, key, value, problem):
+    """open_clip would resize the embeddings of positions, or ask for much memory."""
+    open_clip_directory(tmp_path / "clip")
+    path = tmp_path / "clip/open_clip_config.json"
+    config = json.loads(path.read_text())
+    config["model_cfg"][tower][key] = value
+    path.write_text(json.dumps(config))
+    with pytest.raises(InputError, match=problem):
+        load_clip("x", "open_clip", tmp_path / "clip", "cpu")
+
+
 def test_safetensors_are_preferred_to_pickled_tensors(tmp_path, images):
     for backend, make, safe, pickled in (
         ("open_clip", open_clip_directory, "open_clip_model.safetensors", "open_clip_pytorch_model.bin"),

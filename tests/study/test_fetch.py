@@ -463,12 +463,17 @@ def test_a_member_with_a_wrong_size_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["a.zip"]
 
 
-@pytest.mark.parametrize("broken", [b"", b"no archive", "truncated", "flipped"])
+@pytest.mark.parametrize("broken", [b"", b"no archive", "truncated", "flipped", "bzip2", "lzma"])
 def test_broken_archives_are_refused(tmp_path, broken):
     content = bytearray(write_zip(tmp_path / "a.zip", {"clouds/data": os.urandom(5000)}))
     if broken == "flipped":
         content[2000] ^= 1
-    replaced = {"truncated": content[:3000], "flipped": content}.get(broken, broken)
+    if broken in ("bzip2", "lzma"):  # stated methods of compression that the data does not have
+        for header in (b"PK\x03\x04", b"PK\x01\x02"):
+            content[content.index(header) + (8 if header[2] == 3 else 10)] = 12 if broken == "bzip2" else 14
+    replaced = {"truncated": content[:3000], "flipped": content, "bzip2": content, "lzma": content}.get(
+        broken, broken
+    )
     (tmp_path / "a.zip").write_bytes(replaced)
     with pytest.raises(InputError, match=r"a\.zip: cannot be unpacked .*delete it and run again"):
         unpack(tmp_path / "a.zip", tmp_path / "clouds", 10_000)

@@ -1,8 +1,12 @@
 """Loads CLIPs with open_clip."""
 
+import json
+from pathlib import Path
+
 import open_clip
 import torch
 from PIL import Image
+from safetensors import safe_open
 
 from pointspider.core.errors import InputError
 from pointspider.encoders.images.encoder import ClipEncoder, Preprocessing, vector
@@ -10,6 +14,7 @@ from pointspider.encoders.images.encoder import ClipEncoder, Preprocessing, vect
 
 def load(directory: str, device: torch.device) -> ClipEncoder:
     """Load a model from a directory; see `pointspider.encoders.images.clip.load_clip`."""
+    _check_positions(Path(directory))
     source = f"local-dir:{directory}"
     # Without require_pretrained, missing weights are a warning and the model is random
     model = open_clip.create_model(source, device=device, require_pretrained=True).eval()
@@ -35,3 +40,26 @@ def load(directory: str, device: torch.device) -> ClipEncoder:
             resample=filters[configuration["interpolation"]],
         ),
     )
+
+
+def _check_positions(directory: Path) -> None:
+    """Compare the number of positions with that of the weights, which open_clip would resize silently."""
+    weights = directory / "open_clip_model.safetensors"
+    if not weights.is_file():
+        return
+    architecture = json.loads((directory / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
+    vision, text = architecture["vision_cfg"], architecture["text_cfg"]
+    context, size, patch = text.get("context_length", 77), vision.get("image_size"), vision.get("patch_size")
+    expected = {
+        name: [context, context + 1] for name in ("positional_embedding", "text.positional_embedding")
+    }
+    if isinstance(size, int) and isinstance(patch, int):
+        expected["visual.positional_embedding"] = [(size // patch) ** 2 + 1]
+    with safe_open(weights, framework="pt") as file:
+        for name in expected.keys() & set(file.keys()):
+            stored = file.get_slice(name).get_shape()[0]
+            if stored not in expected[name]:  # one more of a text tower with a class token
+                raise InputError(
+                    f"open_clip_config.json states {expected[name][0]} positions for {name}, but the weights "
+                    f"have {stored}"
+                )
