@@ -4,6 +4,7 @@ import argparse
 import codecs
 import json
 import pickle
+import pickletools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from pointspider.core.errors import InputError
+from pointspider.core.sizes import check_size
 from pointspider.training.tensors import read_tensors, verify_tensors
 
 #: Keys under which published checkpoints store their tensors, tried in this order.
@@ -119,6 +121,7 @@ def _unpickle(path: Path) -> object:
         argparse.Namespace,
     ]
     try:
+        _check_storages(path)
         with torch.serialization.safe_globals(allowed):
             content: object = torch.load(path, map_location="cpu", weights_only=True)
         return content
@@ -132,6 +135,24 @@ def _unpickle(path: Path) -> object:
             else "damaged, or not a PyTorch checkpoint"
         )
         raise InputError(f"{path}: {problem}. Use a checkpoint that contains only tensors.") from error
+
+
+def _check_storages(path: Path) -> None:
+    """Compare the tensors that a file in the format before PyTorch 1.6 declares with the size of the file.
+
+    PyTorch allocates them before it reads them. Nothing is unpickled here.
+    """
+    with path.open("rb") as file:
+        if file.read(4) == b"PK\x03\x04":
+            return
+        file.seek(0)
+        number: Any = 0
+        for _ in ("magic number", "protocol", "system", "content"):
+            for opcode, argument, _ in pickletools.genops(file):
+                if "INT" in opcode.name or "LONG" in opcode.name:
+                    number = argument
+                elif opcode.name == "BINPERSID":  # of a storage, whose last number is that of its elements
+                    check_size(number, path, expansion=1)
 
 
 def _find_tensors(path: Path, content: object) -> dict[str, Tensor]:
