@@ -35,6 +35,15 @@ def test_a_job_logs_an_unexpected_traceback(tmp_path):
     assert "ZeroDivisionError" in log.read_text()
 
 
+def test_a_job_in_a_conda_environment_leaves_out_the_packages_of_snakemake(tmp_path, monkeypatch):
+    own, foreign = f"{sys.prefix}/lib/site-packages", "/snakemake/lib/site-packages"
+    for prefix, left in (("/elsewhere", [own, foreign, "/src"]), (sys.prefix, [own, "/src"])):
+        monkeypatch.setattr(sys, "path", [own, foreign, "/src"])
+        monkeypatch.setenv("CONDA_PREFIX", prefix)
+        with job(tmp_path / "step.log"):
+            assert sys.path == left
+
+
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")
 @pytest.mark.parametrize("importing", [False, True])
 def test_a_job_ends_when_its_workflow_is_killed(tmp_path, importing):

@@ -21,9 +21,11 @@ def job(log: str | Path) -> Iterator[logging.Logger]:
 
     Log records and warnings of other libraries go to the file only, so that they do not disturb progress
     bars; our warnings and the traceback of an unexpected error go to the terminal too. On Linux, the process
-    ends when the Snakemake process that started it is killed: the next run writes the same files.
+    ends when the Snakemake process that started it is killed: the next run writes the same files. In a conda
+    environment, it imports no packages from outside.
     """
     _end_with_workflow()
+    _import_from_environment_only()
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         filename=log,
@@ -75,6 +77,14 @@ def _end_with_workflow() -> None:
 
     watch(0)
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _import_from_environment_only() -> None:
+    """Remove the packages of the Python that runs Snakemake, which adds them to the path of every job."""
+    if os.environ.get("CONDA_PREFIX") == sys.prefix:
+        sys.path[:] = [
+            path for path in sys.path if path.startswith(sys.prefix) or not path.endswith("-packages")
+        ]
 
 
 def _namespace() -> str:
