@@ -92,7 +92,8 @@ def test_a_broken_cloud_of_the_user_is_named(project):
             "presets.embedded.clouds.source": "folder",
             "presets.embedded.clouds.directory": "mine",
             "presets.embedded.clouds.classes": "all",
-            "presets.embedded.alignment.split": {"train": 4, "test": 4},
+            "presets.embedded.alignment.split": {"train": 6, "test": 2},
+            "seeds.split": 4,
         }
     )
     result = project.snakemake("data", check=False)

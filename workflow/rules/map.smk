@@ -7,8 +7,7 @@
 #           mappers/choice.csv         how well each retrieves training clouds that were left out: for search
 # STEPS     train_mapper (one job per split and norm, all seeds), fit_predictors (one job per split), choose_predictor
 #
-# A job that was killed continues from checkpoints/<split>/<norm>/. Checkpoints are not outputs, because Snakemake
-# deletes the outputs of a failed job, and DVC those of a stage. A job deletes its checkpoints when it is done.
+# A killed job continues from checkpoints/<split>/<norm>/, which are no outputs: Snakemake deletes those of a failed job.
 
 FITS = {
     "lambdas": PARAMS.baselines.ridge_lambdas,
@@ -43,6 +42,7 @@ rule train_mapper:
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the bytes of a training depend on its threads
+    priority: 1  # the longest jobs of the phase first
     resources:
         mem_mb=16000 if PARAMS.alignment.clouds == "all" else 8000 if GPUS else 2000,
         runtime=1440 if GPUS else 120,
