@@ -39,10 +39,10 @@ rule train_mapper:
         f"{LOGS}/train_mapper/{{split}}_{{norm}}.log",
     benchmark:
         f"{BENCHMARKS}/train_mapper/{{split}}_{{norm}}.tsv"
+    priority: 1  # the longest jobs of the phase first
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the bytes of a training depend on its threads
-    priority: 1  # the longest jobs of the phase first
     resources:
         mem_mb=16000 if PARAMS.alignment.clouds == "all" else 8000 if GPUS else 2000,
         runtime=1440 if GPUS else 120,
