@@ -16,8 +16,7 @@ SOURCE = ROOT / "src"
 sys.path.insert(0, str(SOURCE))
 if set("{}") & set(str(ROOT)):
     raise WorkflowError(f"{ROOT}: Snakemake cannot run in a path with braces; rename it.")
-# Snakemake removes PYTHONPATH when it activates a conda environment; the prefix runs after that.
-# Matplotlib does not start with a notebook's backend that is missing in its environment.
+# Conda activation by Snakemake removes PYTHONPATH, before the prefix runs. A notebook's MPLBACKEND may be missing here.
 shell.prefix(f"export PYTHONPATH={shlex.quote(str(SOURCE))} PYTHONUTF8=1 MPLBACKEND=agg; ")
 
 from pointspider.clouds.sources.registry import SOURCES, class_names, parse_settings
