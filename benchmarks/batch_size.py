@@ -57,8 +57,8 @@ class Run:
 def read_embeddings(results: Path, model: str, layer: str) -> Split:
     """Read the embeddings of the aligned clouds of a preset, (n, width) float32 each."""
     manifest = read_csv(results / "manifests/alignment.csv", ["cloud_id", "split"])
-    folder = results / "embeddings"
-    return read_split(manifest, folder / "points.h5", folder / f"images/{model}.h5", layer)
+    (points,) = (results / "embeddings/points").glob("*.h5")
+    return read_split(manifest, points, results / f"embeddings/images/{model}.h5", layer)
 
 
 def train(run: Run, embeddings: Split, curve: Path) -> dict[str, str | int | float | None]:

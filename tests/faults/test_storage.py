@@ -76,9 +76,11 @@ FLIPS = {  # a file, the rule that reads it, its target, and what the message sa
         "embed_images", "embeddings/prompts/tiny-clip-patch8.h5", "renders/cone",
     ),
     "clouds/cone.h5": ("render_class", "renders/cone", "clouds/cone.h5"),
-    "embeddings/points.h5": ("train_mapper", "mappers/objects/none/runs.json", "embeddings/points.h5"),
+    "embeddings/points/pointnet.h5": (
+        "train_mapper", "mappers/objects/none/runs.json", "embeddings/points/pointnet.h5",
+    ),
     "encoders/points/pointnet/model.safetensors": (
-        "embed_points", "embeddings/points.h5", "encoders/points/pointnet/model.safetensors",
+        "embed_points", "embeddings/points/pointnet.h5", "encoders/points/pointnet/model.safetensors",
     ),
     "encoders/images/tiny-clip-patch8/open_clip_model.safetensors": (
         "embed_images", "embeddings/prompts/tiny-clip-patch8.h5", "encoders/images/tiny-clip-patch8",

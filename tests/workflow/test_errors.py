@@ -124,14 +124,14 @@ def test_outputs_of_a_killed_run_are_made_again(project):
 
 def test_a_truncated_file_is_named_and_made_again_once_it_is_deleted(finished_copy):
     results = finished_copy.directory / RESULTS
-    embedding = results / "embeddings/points.h5"
+    embedding = results / "embeddings/points/pointnet.h5"
     complete = embedding.read_bytes()
     embedding.write_bytes(complete[: len(complete) // 2])
     result = finished_copy.snakemake(
         "--forcerun", "train_mapper", "--", f"{RESULTS}/mappers/objects/none/runs.json", check=False
     )
     assert result.returncode != 0
-    assert "embeddings/points.h5: is damaged, it does not match its checksum" in result.stdout
+    assert "embeddings/points/pointnet.h5: is damaged, it does not match its checksum" in result.stdout
     assert not (results / "mappers/objects/none/runs.json").exists()
     embedding.unlink()
     finished_copy.snakemake(f"{RESULTS}/mappers/objects/none/runs.json")

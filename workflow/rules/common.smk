@@ -61,7 +61,7 @@ MANIFESTS = {
 EVALUATED = [path for name, path in MANIFESTS.items() if name != "encoders"]
 CLOUDS = [f"{RESULTS}/clouds/{name}.h5" for name in CLASSES]
 RENDERS = [f"{RESULTS}/renders/{name}" for name in CLASSES]
-POINT_EMBEDDINGS = f"{RESULTS}/embeddings/points.h5"
+POINT_EMBEDDINGS = f"{RESULTS}/embeddings/points/{PARAMS.encoders.points.name}.h5"
 IMAGE_EMBEDDINGS = f"{RESULTS}/embeddings/images/{{clip}}.h5"
 PROMPTS = f"{RESULTS}/embeddings/prompts/{{clip}}.h5"
 PROJECTION = f"{RESULTS}/embeddings/projections/{{clip}}.h5"

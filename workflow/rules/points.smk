@@ -2,7 +2,7 @@
 #
 # INPUTS    manifests/, clouds/<class>.h5; or ModelNet40 to train on; params: encoders.points
 # OUTPUTS   encoders/points/<name>/          model.safetensors, history.csv, metrics.json, unless it has a checkpoint
-#           embeddings/points.h5             the point encoder's global feature
+#           embeddings/points/<name>.h5      the point encoder's global feature
 # STEPS     train_points -> embed_points
 
 

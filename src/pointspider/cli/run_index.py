@@ -42,7 +42,7 @@ def models_of_run(
         InputError: the run is not finished, the predictor does not exist, or its training diverged.
     """
     results = project / "results" / params.preset
-    if not (results / "embeddings/points.h5").exists():
+    if not _embeddings(results, params).exists():
         raise InputError(f"{results}: has no embeddings; run `snakemake --cores all` first.")
     remotes = read_remotes(project / "data/sources.csv")
     points = params.encoders.points
@@ -79,7 +79,7 @@ def rows_of_run(
 ) -> Iterator[tuple[Float[np.ndarray, "n D"], list[dict[str, Any]]]]:
     """Yield the embeddings of the clouds of a run and their items, one class at a time."""
     results = project / "results" / params.preset
-    for class_name, group in read_hdf5(results / "embeddings/points.h5").items():
+    for class_name, group in read_hdf5(_embeddings(results, params)).items():
         clouds = results / "clouds" / f"{class_name}.h5"
         points = {
             str(name): cloud
@@ -89,6 +89,11 @@ def rows_of_run(
         names = map(str, group.arrays["cloud_id"])
         items = [{**_fields(name), "path": clouds.absolute(), **describe(points[name])} for name in names]
         yield models.predict(group.arrays["global"]), items
+
+
+def _embeddings(results: Path, params: Params) -> Path:
+    """The file of the point encoder's embeddings."""
+    return results / "embeddings/points" / f"{params.encoders.points.name}.h5"
 
 
 def _fields(cloud_id: str) -> dict[str, str]:
