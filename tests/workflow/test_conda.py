@@ -113,8 +113,8 @@ def envs(project, name: str) -> str:
     return (project.directory / f"envs/{name}.yaml").read_text()
 
 
-#: Packages that PyTorch imports where they exist, before a job can remove Snakemake's packages from its path.
-OPTIONAL = {"pydot"}
+#: What PyTorch and tqdm import where it exists, before a job removes Snakemake's packages from its path.
+OPTIONAL = {"colorama", "pydot"}
 
 
 def allowed(name: str, file: str, prefix: str, directory: Path) -> bool:
