@@ -146,7 +146,7 @@ class Cache:
         return dr.block_sum(reaching, self._per_tile) / dr.block_sum(part, self._per_tile)
 
     def _points_on_spheres(self) -> Surface:
-        """Random points on every sphere, `_count` on each, sphere by sphere."""
+        """Random points on every sphere, `_per_sphere` on each, sphere by sphere."""
         index = dr.arange(mi.UInt32, self._rays.shown.count * self._per_sphere)
         sphere = index // self._per_sphere
         normal = mi.Normal3f(mi.warp.square_to_uniform_sphere(self._random(index, POINT)))
