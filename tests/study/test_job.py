@@ -35,13 +35,19 @@ def test_a_job_logs_an_unexpected_traceback(tmp_path):
     assert "ZeroDivisionError" in log.read_text()
 
 
-def test_a_job_in_a_conda_environment_leaves_out_the_packages_of_snakemake(tmp_path, monkeypatch):
-    own, foreign = f"{sys.prefix}/lib/site-packages", "/snakemake/lib/site-packages"
-    for prefix, left in (("/elsewhere", [own, foreign, "/src"]), (sys.prefix, [own, "/src"])):
-        monkeypatch.setattr(sys, "path", [own, foreign, "/src"])
-        monkeypatch.setenv("CONDA_PREFIX", prefix)
-        with job(tmp_path / "step.log"):
-            assert sys.path == left
+@pytest.mark.parametrize("conda", [False, True])
+def test_a_job_in_a_conda_environment_leaves_out_the_packages_of_snakemake(conda):
+    """Before it imports anything else."""
+    added = ["/snakemake/lib/site-packages", "/snakemake/src"]
+    code = (
+        f"import sys; before = [*sys.path]; sys.path.extend({added}); import pointspider.study.job; "
+        "print([path for path in sys.path if path not in before], set(before) <= set(sys.path))"
+    )
+    environment = os.environ | {"CONDA_PREFIX": sys.prefix if conda else "/elsewhere"}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    )
+    assert result.stdout.strip() == f"{added[conda:]} True"
 
 
 @pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="needs Linux")

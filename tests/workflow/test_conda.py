@@ -113,10 +113,6 @@ def envs(project, name: str) -> str:
     return (project.directory / f"envs/{name}.yaml").read_text()
 
 
-#: What PyTorch and tqdm import where it exists, before a job removes Snakemake's packages from its path.
-OPTIONAL = {"colorama", "pydot"}
-
-
 def allowed(name: str, file: str, prefix: str, directory: Path) -> bool:
     """Whether a module is of the environment, of Python, of the project, or Snakemake's frame of a script."""
     standard = json.__file__.rpartition("/json/")[0]
@@ -124,7 +120,6 @@ def allowed(name: str, file: str, prefix: str, directory: Path) -> bool:
         file.startswith((f"{prefix}/", f"{directory}/"))
         or (file.startswith(f"{standard}/") and "-packages/" not in file)
         or name.startswith("snakemake")  # its preamble of a script imports it from where Snakemake runs
-        or name.partition(".")[0] in OPTIONAL
         or not Path(file).is_absolute()  # torch.ops and torch.classes, which have no file
     )
 

@@ -1,9 +1,9 @@
 """Build every cloud of one class that a manifest names."""
 
+from pointspider.study.job import job
 from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.files import read_csv, write_hdf5
 from pointspider.study.build_clouds import build_clouds
-from pointspider.study.job import job
 from pointspider.study.manifests import COLUMNS, used_clouds
 
 inputs, params, class_name = snakemake.input, snakemake.params, snakemake.wildcards.class_name

@@ -1,11 +1,11 @@
 """Cross-validate the predictors that search may use, on the training clouds."""
 
+from pointspider.study.job import job
 from pointspider.core.files import read_csv
 from pointspider.mappers.settings import MapperSettings
 from pointspider.study.embeddings import read_embeddings
 from pointspider.study.evaluate.alignment import OBJECT, Clouds
 from pointspider.study.evaluate.choice import cross_validate
-from pointspider.study.job import job
 from pointspider.study.tables.schemas import write_table
 
 inputs, params = snakemake.input, snakemake.params

@@ -2,6 +2,7 @@
 
 from itertools import chain
 
+from pointspider.study.job import job
 from pointspider.clouds.names import MODELNET40_CLASSES
 from pointspider.core.files import write_csv, write_json
 from pointspider.encoders.points.registry import load_point_encoder
@@ -11,7 +12,6 @@ from pointspider.study.evaluate.alignment import OBJECT, evaluate
 from pointspider.study.evaluate.candidates import classifier_of, references
 from pointspider.study.evaluate.encoders import encoder_facts, fit_candidates, train_candidates
 from pointspider.study.evaluate.inputs import read_sides, read_space
-from pointspider.study.job import job
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 

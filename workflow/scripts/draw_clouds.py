@@ -1,13 +1,13 @@
 """Draw contact sheets of clouds: a clean one of every class, and one object at every corruption level."""
 
-import pandas as pd
-
+from pointspider.study.job import job
 from pointspider.clouds.names import CLEAN, levels
 from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.files import read_csv, write_png
 from pointspider.study.build_clouds import build_clouds
-from pointspider.study.job import job
 from pointspider.study.plots.sheets import cloud_sheet
+
+import pandas as pd
 
 params, output = snakemake.params, snakemake.output
 

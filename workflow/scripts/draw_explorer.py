@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
+from pointspider.study.job import job
 from pointspider.core.files import read_csv, write_text
 from pointspider.study.embeddings import read_embeddings, read_prompts
 from pointspider.study.evaluate.maps import choose_shown
 from pointspider.study.explorer import clip_answers, explorer_page
-from pointspider.study.job import job
 from pointspider.study.renders import read_renders
 from pointspider.study.search_predictor import load_chosen
 from pointspider.study.tables.schemas import read_table

@@ -1,7 +1,7 @@
 """Draw the clouds to align, to evaluate and to train on."""
 
-from pointspider.core.files import read_csv, write_csv
 from pointspider.study.job import job
+from pointspider.core.files import read_csv, write_csv
 from pointspider.study.manifests import draw_manifests
 
 with job(snakemake.log[0]):

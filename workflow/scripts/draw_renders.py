@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
+from pointspider.study.job import job
 from pointspider.core.files import read_csv, write_png
 from pointspider.study.evaluate.zero_shot import FIRST_DRAW
-from pointspider.study.job import job
 from pointspider.study.plots.sheets import contact_sheet
 from pointspider.study.renders import read_renders
 

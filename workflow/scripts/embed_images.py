@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-import numpy as np
-import torch
-from tqdm import tqdm
-
+from pointspider.study.job import job
 from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.hub import model_directory
 from pointspider.encoders.images.prompts import embed_prompts, prompt_styles
 from pointspider.study.cloud_files import manifest_ids, read_clouds
 from pointspider.study.embeddings import write_embeddings, write_projection, write_prompts
-from pointspider.study.job import job
 from pointspider.study.renders import SHARD, read_renders
 from pointspider.training.device import pick_precision
+
+import numpy as np
+import torch
+from tqdm import tqdm
 
 params, name = snakemake.params, snakemake.wildcards.clip
 renders = Path(snakemake.input.renders[0]).parent

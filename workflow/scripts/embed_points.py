@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
+from pointspider.study.job import job
 from pointspider.encoders.points.inference import embed_clouds
 from pointspider.encoders.points.registry import load_point_encoder
 from pointspider.study.cloud_files import manifest_ids, read_clouds
 from pointspider.study.embeddings import write_embeddings
-from pointspider.study.job import job
+
+import numpy as np
+from tqdm import tqdm
 
 params = snakemake.params
 

@@ -2,6 +2,7 @@
 
 from itertools import chain
 
+from pointspider.study.job import job
 from pointspider.clouds.names import MODELNET40_CLASSES
 from pointspider.core.files import read_json, write_csv
 from pointspider.encoders.points.registry import load_point_encoder
@@ -9,7 +10,6 @@ from pointspider.mappers.files import load_predictor
 from pointspider.study.evaluate.alignment import Predict, evaluate
 from pointspider.study.evaluate.candidates import classifier_of, fitted, references, trained
 from pointspider.study.evaluate.inputs import read_sides, read_space
-from pointspider.study.job import job
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 

@@ -3,16 +3,16 @@
 import logging
 import pathlib
 
-import numpy as np
-
+from pointspider.study.job import job
 from pointspider.core.files import read_csv, write_csv
 from pointspider.mappers.base import LABELS
 from pointspider.mappers.files import load_predictor
 from pointspider.study.embeddings import read_embeddings
 from pointspider.study.evaluate.search import Path, duplicate_records, search_records
-from pointspider.study.job import job
 from pointspider.study.search_predictor import load_chosen
 from pointspider.study.tables.schemas import write_table
+
+import numpy as np
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 

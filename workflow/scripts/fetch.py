@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pointspider.study.fetch import provide
 from pointspider.study.job import job
+from pointspider.study.fetch import provide
 from pointspider.study.remote import read_remotes
 
 with job(snakemake.log[0]):

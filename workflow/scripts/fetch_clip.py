@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pointspider.encoders.images.hub import model_directory
 from pointspider.study.job import job
+from pointspider.encoders.images.hub import model_directory
 
 with job(snakemake.log[0]):
     commit = snakemake.params.commit

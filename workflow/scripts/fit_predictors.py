@@ -1,10 +1,10 @@
 """Fit the baselines of one split."""
 
+from pointspider.study.job import job
 from pointspider.core.files import read_csv
 from pointspider.mappers.baselines import fit_predictors
 from pointspider.mappers.settings import MapperSettings
 from pointspider.study.embeddings import read_split
-from pointspider.study.job import job
 
 inputs, params = snakemake.input, snakemake.params
 

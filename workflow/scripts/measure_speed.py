@@ -2,16 +2,16 @@
 
 from dataclasses import fields
 
-import numpy as np
-import pandas as pd
-
+from pointspider.study.job import job
 from pointspider.clouds.names import ORIGINAL
 from pointspider.core.errors import InputError
 from pointspider.core.files import read_csv, write_csv, write_json
 from pointspider.render.backends import available_variants
 from pointspider.study.cloud_files import gather_clouds
-from pointspider.study.job import job
 from pointspider.study.speed import Measurement, measure, tasks
+
+import numpy as np
+import pandas as pd
 
 params, speed = snakemake.params, snakemake.params.speed
 

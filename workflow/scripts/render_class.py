@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
+from pointspider.study.job import job
 from pointspider.core.files import write_json
 from pointspider.render.backends import activate, choose
 from pointspider.render.renderer import Renderer
 from pointspider.render.settings import RenderSettings
 from pointspider.study.cloud_files import read_clouds
-from pointspider.study.job import job
 from pointspider.study.render_class import render_class
 
 with job(snakemake.log[0]):

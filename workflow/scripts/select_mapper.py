@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pointspider.core.files import write_json
 from pointspider.study.job import job
+from pointspider.core.files import write_json
 from pointspider.study.tables.pages import selected_metrics
 from pointspider.study.tables.schemas import read_table
 

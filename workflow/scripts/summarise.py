@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pointspider.core.files import read_json, write_text
 from pointspider.study.job import job
+from pointspider.core.files import read_json, write_text
 from pointspider.study.tables.pages import summary_page
 from pointspider.study.tables.schemas import read_table
 

@@ -2,12 +2,10 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from pointspider.study.job import job
 from pointspider.core.files import read_csv
 from pointspider.mappers.base import LABELS
 from pointspider.study.curves import read_curves
-from pointspider.study.job import job
 from pointspider.study.plots.alignment import plot_alignment, plot_loss_curves, plot_retrieval
 from pointspider.study.plots.corruptions import plot_corruptions
 from pointspider.study.plots.style import save
@@ -21,6 +19,8 @@ from pointspider.study.tables.alignment import (
 )
 from pointspider.study.tables.pages import alignment_of
 from pointspider.study.tables.schemas import write_provenance, write_table
+
+import pandas as pd
 
 inputs, output, provenance = snakemake.input, snakemake.output, snakemake.params.provenance
 preset = provenance["preset"]

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pointspider.core.files import read_csv, read_json, write_text
 from pointspider.study.job import job
+from pointspider.core.files import read_csv, read_json, write_text
 from pointspider.study.plots.encoders import plot_encoders
 from pointspider.study.plots.style import save
 from pointspider.study.tables.encoders import encoder_measures, encoder_table

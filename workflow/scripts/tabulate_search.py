@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pointspider.core.files import read_csv
 from pointspider.study.job import job
+from pointspider.core.files import read_csv
 from pointspider.study.plots.search import plot_duplicates, plot_search
 from pointspider.study.plots.style import save
 from pointspider.study.tables.choice import choice_verdict

@@ -1,7 +1,7 @@
 """The seconds of each path of Table V, their page and their plot."""
 
-from pointspider.core.files import read_json, write_text
 from pointspider.study.job import job
+from pointspider.core.files import read_json, write_text
 from pointspider.study.plots.search import plot_seconds
 from pointspider.study.plots.style import save
 from pointspider.study.tables.choice import choice_verdict

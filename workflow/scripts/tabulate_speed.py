@@ -1,7 +1,7 @@
 """Table I, its measures, its page and its plot."""
 
-from pointspider.core.files import read_json, write_text
 from pointspider.study.job import job
+from pointspider.core.files import read_json, write_text
 from pointspider.study.plots.speed import plot_speed
 from pointspider.study.plots.style import save
 from pointspider.study.tables.pages import speed_page

@@ -1,7 +1,6 @@
 """Table II, its measures, every pair of models, the accuracy at each corruption level, and the plots."""
 
-import pandas as pd
-
+from pointspider.study.job import job
 from pointspider.core.files import read_csv
 from pointspider.encoders.images.prompts import STYLES
 from pointspider.study.embeddings import read_precision
@@ -13,12 +12,13 @@ from pointspider.study.evaluate.zero_shot import (
     gather_hits,
     zero_shot_records,
 )
-from pointspider.study.job import job
 from pointspider.study.plots.corruptions import plot_corruptions
 from pointspider.study.plots.style import save
 from pointspider.study.plots.zero_shot import plot_zero_shot
 from pointspider.study.tables.schemas import write_provenance, write_table
 from pointspider.study.tables.zero_shot import zero_shot_measures, zero_shot_table
+
+import pandas as pd
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 made = params.provenance

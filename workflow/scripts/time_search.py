@@ -2,19 +2,19 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from pointspider.study.job import job
 from pointspider.core.files import read_csv
 from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.hub import model_directory
 from pointspider.encoders.points.inference import embed_clouds
 from pointspider.encoders.points.registry import load_point_encoder
 from pointspider.study.cloud_files import gather_clouds
-from pointspider.study.job import job
 from pointspider.study.renders import read_renders
 from pointspider.study.search_predictor import load_chosen
 from pointspider.study.search_speed import choose_clouds, time_steps
 from pointspider.study.tables.schemas import write_table
+
+import pandas as pd
 
 inputs, params = snakemake.input, snakemake.params
 

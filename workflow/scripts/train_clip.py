@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from pointspider.study.job import job
 from pointspider.core.files import read_csv, remove_empty_folders, write_csv
 from pointspider.encoders.images.prompts import build_prompts
 from pointspider.encoders.images.settings import TinyClipSettings
 from pointspider.encoders.images.tiny_clip import save_clip, train_clip
-from pointspider.study.job import job
 from pointspider.study.renders import read_renders
+
+import pandas as pd
 
 params, output = snakemake.params, Path(snakemake.output[0])
 renders = Path(snakemake.input.renders[0]).parent

@@ -3,12 +3,12 @@
 import shutil
 from pathlib import Path
 
+from pointspider.study.job import job
 from pointspider.core.files import read_csv, remove_empty_folders, write_json
 from pointspider.mappers.settings import MapperSettings
 from pointspider.mappers.training import load_initial, train_mapper
 from pointspider.study.curves import write_curve
 from pointspider.study.embeddings import read_split
-from pointspider.study.job import job
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 settings = MapperSettings(**params.settings)

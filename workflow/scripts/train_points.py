@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
+from pointspider.study.job import job
 from pointspider.clouds.names import ORIGINAL
 from pointspider.clouds.sources.modelnet40 import read_train_split
 from pointspider.core.files import read_csv, remove_empty_folders, write_csv, write_json
@@ -13,7 +11,9 @@ from pointspider.encoders.points.registry import save_point_encoder
 from pointspider.encoders.points.settings import PointSettings
 from pointspider.encoders.points.training import train_point_encoder
 from pointspider.study.cloud_files import gather_clouds
-from pointspider.study.job import job
+
+import numpy as np
+import pandas as pd
 
 inputs, params, output = snakemake.input, snakemake.params, snakemake.output
 

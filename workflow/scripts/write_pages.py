@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from pointspider.core.files import write_text
 from pointspider.study.job import job
+from pointspider.core.files import write_text
 from pointspider.study.report.contents import PAGES, RUN_PAGES
 from pointspider.study.report.pages import (
     benchmark_table,

@@ -1,8 +1,13 @@
-"""The frame of every job of the workflow: a log file, and one line for bad input."""
+"""The frame of every job of the workflow: a log file, and one line for bad input.
+
+Each script imports this module first: in a conda environment, the import removes the packages of the Python
+that runs Snakemake from the job's path.
+"""
 
 import logging
 import os
 import select
+import site
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,6 +19,11 @@ from pointspider.core.errors import InputError
 #: Environment variable: number of the process that runs the workflow, and their name space.
 _WORKFLOW = "POINTSPIDER_WORKFLOW"
 
+# Snakemake appends the packages of its Python to the path of every job
+if os.environ.get("CONDA_PREFIX") == sys.prefix:
+    packages = {*site.getsitepackages(), site.getusersitepackages()}
+    sys.path[:] = [path for path in sys.path if path in packages or not path.endswith("-packages")]
+
 
 @contextmanager
 def job(log: str | Path) -> Iterator[logging.Logger]:
@@ -21,11 +31,9 @@ def job(log: str | Path) -> Iterator[logging.Logger]:
 
     Log records and warnings of other libraries go to the file only, so that they do not disturb progress
     bars; our warnings and the traceback of an unexpected error go to the terminal too. On Linux, the process
-    ends when the Snakemake process that started it is killed: the next run writes the same files. In a conda
-    environment, it imports no packages from outside.
+    ends when the Snakemake process that started it is killed: the next run writes the same files.
     """
     _end_with_workflow()
-    _import_from_environment_only()
     Path(log).parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(
         filename=log,
@@ -77,14 +85,6 @@ def _end_with_workflow() -> None:
 
     watch(0)
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _import_from_environment_only() -> None:
-    """Remove the packages of the Python that runs Snakemake, which adds them to the path of every job."""
-    if os.environ.get("CONDA_PREFIX") == sys.prefix:
-        sys.path[:] = [
-            path for path in sys.path if path.startswith(sys.prefix) or not path.endswith("-packages")
-        ]
 
 
 def _namespace() -> str:
