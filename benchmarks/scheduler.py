@@ -34,7 +34,7 @@ rule render:
 #: Length of a job of `weak`, and the jobs for each core.
 SECONDS, EACH = 5, 10
 #: Seconds of a case.
-LIMIT = 600
+LIMIT = 3600
 OUT = Path(__file__).parent / "out/scheduler.csv"
 
 

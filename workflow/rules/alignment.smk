@@ -33,6 +33,7 @@ rule evaluate_mappers:
         f"{LOGS}/evaluate_mappers/{{split}}.log",
     benchmark:
         f"{BENCHMARKS}/evaluate_mappers/{{split}}.tsv"
+    priority: 1  # the longest way to the last page starts here
     conda:
         "../../envs/learn.yaml"
     threads: 1  # rounding depends on the number of threads

@@ -4,7 +4,8 @@
 # OUTPUTS   objects.csv                  every object: class, object, role
 #           manifests/<name>.csv         the clouds that each step uses
 #           clouds/<class>.h5            those clouds, a group per corruption level
-# STEPS     list_objects -> draw_manifests -> build_clouds (one job per class)
+# STEPS     list_objects -> draw_manifests -> build_clouds (one job, which takes less than starting one per class; of a
+#           folder one per class)
 
 from pointspider.study.objects import list_objects
 from pointspider.study.manifests import draw_manifests, used_clouds
@@ -71,11 +72,13 @@ rule build_clouds:
         source_files,
         manifests=[] if USED else rules.draw_manifests.output,
     output:
-        f"{RESULTS}/clouds/{{class_name}}.h5",
+        f"{RESULTS}/clouds/{{class_name}}.h5" if USED else CLOUDS,
     log:
-        f"{LOGS}/build_clouds/{{class_name}}.log",
+        f"{LOGS}/build_clouds/{{class_name}}.log" if USED else f"{LOGS}/build_clouds.log",
     benchmark:
         f"{BENCHMARKS}/build_clouds/{{class_name}}.tsv"
+        if USED
+        else f"{BENCHMARKS}/build_clouds.tsv"
     conda:
         "../../envs/report.yaml"
     resources:
@@ -84,10 +87,11 @@ rule build_clouds:
     params:
         clouds=dump(PARAMS.clouds),
         seeds=dump(PARAMS.seeds, "objects", "corruptions"),
-        used=lambda wildcards: USED.get(wildcards.class_name),
+        classes=lambda wildcards: [wildcards.class_name] if USED else CLASSES,
+        used=lambda wildcards: {wildcards.class_name: USED[wildcards.class_name]} if USED else None,
         code=code("build_clouds", *SOURCE_CODE, *CORRUPTION_CODE),
     message:
-        "build the clouds of {wildcards.class_name}"
+        "build the clouds of {wildcards.class_name}" if USED else "build the clouds of every class"
     script:
         "../scripts/build_clouds.py"
 
@@ -96,4 +100,4 @@ rule data:
     input:
         rules.list_objects.output,
         rules.draw_manifests.output,
-        expand(rules.build_clouds.output, class_name=CLASSES),
+        CLOUDS,

@@ -1,6 +1,6 @@
 # The CLIPs, and the embeddings of the renders and the prompts.
 #
-# INPUTS    manifests/, clouds/<class>.h5, renders/<class>/; params: encoders.images
+# INPUTS    manifests/, renders/<class>/; params: encoders.images
 # OUTPUTS   encoders/images/<clip>/                an open_clip model directory, history.csv, of a CLIP trained here
 #           embeddings/images/<clip>.h5            layers pooled and projected
 #           embeddings/prompts/<clip>.h5           the prompts of each class, in every style
@@ -41,7 +41,6 @@ rule train_clip:
 rule embed_images:
     input:
         manifests=EVALUATED,
-        clouds=CLOUDS,
         renders=RENDERS,
         weights=clip_weights,
         commit=ancient(clip_commit),  # the parameter `revision` changes with it

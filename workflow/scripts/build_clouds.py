@@ -1,4 +1,6 @@
-"""Build every cloud of one class that a manifest names."""
+"""Build every cloud of some classes that a manifest names."""
+
+from tqdm import tqdm
 
 from pointspider.study.job import job
 from pointspider.clouds.sources.registry import open_source, parse_settings
@@ -6,12 +8,12 @@ from pointspider.core.files import read_csv, write_hdf5
 from pointspider.study.build_clouds import build_clouds
 from pointspider.study.manifests import COLUMNS, used_clouds
 
-inputs, params, class_name = snakemake.input, snakemake.params, snakemake.wildcards.class_name
+inputs, params = snakemake.input, snakemake.params
 
 with job(snakemake.log[0]):
     source = open_source(parse_settings(params.clouds), params.seeds["objects"])
-    used = params.used or used_clouds(read_csv(path, COLUMNS) for path in inputs.manifests)[class_name]
-    write_hdf5(
-        snakemake.output[0],
-        build_clouds(source, class_name, used, params.clouds["points"], params.seeds["corruptions"]),
-    )
+    used = params.used or used_clouds(read_csv(path, COLUMNS) for path in inputs.manifests)
+    files = list(zip(params.classes, snakemake.output, strict=True))
+    for name, path in tqdm(files, desc="build clouds", unit="class", disable=None):
+        clouds = build_clouds(source, name, used[name], params.clouds["points"], params.seeds["corruptions"])
+        write_hdf5(path, clouds)

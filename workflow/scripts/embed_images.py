@@ -1,12 +1,13 @@
 """Embed the renders of the clouds that are aligned or evaluated, and the classes' prompts, with one CLIP."""
 
+from itertools import groupby
 from pathlib import Path
 
 from pointspider.study.job import job
 from pointspider.encoders.images.clip import load_clip
 from pointspider.encoders.images.hub import model_directory
 from pointspider.encoders.images.prompts import embed_prompts, prompt_styles
-from pointspider.study.cloud_files import manifest_ids, read_clouds
+from pointspider.study.cloud_files import manifest_ids
 from pointspider.study.embeddings import write_embeddings, write_projection, write_prompts
 from pointspider.study.renders import SHARD, read_renders
 from pointspider.training.device import pick_precision
@@ -30,25 +31,25 @@ with job(snakemake.log[0]):
     projection = encoder.projection.cpu().numpy()
     write_projection(snakemake.output.projection, projection, name, params.preset)
 
-    used = manifest_ids(snakemake.input.manifests)
+    used = sorted(manifest_ids(snakemake.input.manifests))
     precision = params.precision
     if precision == "auto":
         bf16 = pick_precision("auto", encoder.projection.device) == torch.bfloat16
         precision = "bf16" if bf16 else "fp32"
     cosine = 1.0
     if precision != "fp32":
-        some = read_renders(renders, sorted(used)[:: max(1, len(used) // COMPARED)])
+        some = read_renders(renders, used[:: max(1, len(used) // COMPARED)])
         cosine = encoder.agreement(some, precision)
     facts = {"precision": precision, "cosine_to_fp32": cosine}
 
-    def embed(path: str):
-        ids = np.concatenate([ids for ids, _ in read_clouds(path, used).values()])
+    def embed(class_name: str, ids: list[str]):
         parts = [
             encoder.encode_images(read_renders(renders, ids[i : i + SHARD]), precision=precision)
             for i in range(0, len(ids), SHARD)
         ]
-        layers = {layer: np.concatenate([part[layer] for part in parts]) for layer in parts[0]}
-        return Path(path).stem, ids, layers
+        return class_name, ids, {layer: np.concatenate([part[layer] for part in parts]) for layer in parts[0]}
 
-    classes = tqdm(snakemake.input.clouds, desc=f"embed renders with {name}", unit="class", disable=None)
-    write_embeddings(snakemake.output.images, map(embed, classes), name, params.preset, **facts)
+    classes = {name: list(ids) for name, ids in groupby(used, lambda cloud_id: cloud_id.split("/")[0])}
+    bar = tqdm(classes, desc=f"embed renders with {name}", unit="class", disable=None)
+    rows = (embed(class_name, classes[class_name]) for class_name in bar)
+    write_embeddings(snakemake.output.images, rows, name, params.preset, **facts)
