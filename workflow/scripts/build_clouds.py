@@ -1,12 +1,12 @@
 """Build every cloud of some classes that a manifest names."""
 
-from tqdm import tqdm
-
 from pointspider.study.job import job
 from pointspider.clouds.sources.registry import open_source, parse_settings
 from pointspider.core.files import read_csv, write_hdf5
 from pointspider.study.build_clouds import build_clouds
 from pointspider.study.manifests import COLUMNS, used_clouds
+
+from tqdm import tqdm
 
 inputs, params = snakemake.input, snakemake.params
 
