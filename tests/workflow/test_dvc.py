@@ -149,12 +149,16 @@ TABLES = {
 SELECT = {"write the metrics of the mapper with norm 'layer'": 1}
 
 
+#: Experiments outside of the workspace: values of zero_shot.top. DVC caches runs, so no two are equal.
+OUTSIDE = {"--temp": {"third": "[1,2,3]"}, "--queue": {"first": "[1,2]", "second": "[1]"}}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("mode", ["--temp", "--queue"])
+@pytest.mark.parametrize("mode", OUTSIDE)
 def test_experiments_outside_of_the_workspace_run_their_stages_only(reproduced, mode):
     """Modification times are wrong there, and two workers run two experiments at a time."""
-    names = ["first", "second"] if mode == "--queue" else ["third"]
-    for name, top in zip(names, ("[1,2]", "[1]"), strict=False):
+    names = list(OUTSIDE[mode])
+    for name, top in OUTSIDE[mode].items():
         output = reproduced.run(
             "dvc", "exp", "run", mode, "-S", f"zero_shot.top={top}", "--name", name
         ).stdout
