@@ -10,10 +10,9 @@ from pointspider.encoders.images.prompts import embed_prompts, prompt_styles
 from pointspider.study.cloud_files import manifest_ids
 from pointspider.study.embeddings import write_embeddings, write_projection, write_prompts
 from pointspider.study.renders import SHARD, read_renders
-from pointspider.training.device import pick_precision
+from pointspider.training.device import resolve_precision
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 params, name = snakemake.params, snakemake.wildcards.clip
@@ -33,9 +32,8 @@ with job(snakemake.log[0]):
 
     used = sorted(manifest_ids(snakemake.input.manifests))
     precision = params.precision
-    if precision == "auto":
-        bf16 = pick_precision("auto", encoder.projection.device) == torch.bfloat16
-        precision = "bf16" if bf16 else "fp32"
+    if precision != "int8":
+        precision = resolve_precision(precision, encoder.projection.device)
     cosine = 1.0
     if precision != "fp32":
         some = read_renders(renders, used[:: max(1, len(used) // COMPARED)])

@@ -26,7 +26,7 @@ from pointspider.mappers.base import LABELS
 from pointspider.mappers.network import HIDDEN, Architecture, Mapper, load_mapper
 from pointspider.mappers.settings import MapperSettings
 from pointspider.training.checkpoint import Checkpoint, fingerprint
-from pointspider.training.device import pick_device, pick_precision
+from pointspider.training.device import PRECISIONS, pick_device, resolve_precision
 from pointspider.training.loop import Metrics, OnEpoch, reproducible, run_epochs
 
 #: A training has diverged if its test loss ends above this many times its lowest, even if it is finite.
@@ -174,8 +174,7 @@ def train_mapper(
     """
     _check(x_train, y_train, x_test, y_test)
     target = pick_device(device)
-    dtype = pick_precision(settings.precision, target)
-    precision = "bf16" if dtype == torch.bfloat16 else "fp32"
+    precision = resolve_precision(settings.precision, target)
     arrays = {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
     made_of = {"norm": norm, "seed": seed, "hidden": list(hidden), **settings.model_dump()}
     weights = {} if init is None else {name: w.numpy() for name, w in init.mapper.state_dict().items()}
@@ -193,7 +192,7 @@ def train_mapper(
     best = copy.deepcopy(mapper)
     optimizer = torch.optim.Adam(mapper.parameters(), lr=settings.learning_rate, fused=True)
     shuffling = _torch_generator(seed, "batches")
-    batch_loss = _loss(mapper, dtype, target, rows=min(settings.batch_size or len(x), len(x)))
+    batch_loss = _loss(mapper, PRECISIONS[precision], target, rows=min(settings.batch_size or len(x), len(x)))
     diverged_at = None
 
     def train_epoch(history: list[Metrics]) -> Metrics | None:
@@ -205,7 +204,7 @@ def train_mapper(
             torch.autograd.backward(loss)
             optimizer.step()
             total += loss.detach() * len(inputs)
-        with torch.inference_mode(), _autocast(dtype, target):
+        with torch.inference_mode(), _autocast(PRECISIONS[precision], target):
             predicted = mapper(x_held_out)
         metrics = {
             "train_l1": total.item() / len(x),

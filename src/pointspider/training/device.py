@@ -12,26 +12,31 @@ def pick_device(device: str = "auto") -> torch.device:
     return torch.device(device)
 
 
-def pick_precision(precision: str, device: torch.device) -> torch.dtype:
-    """Return the type in which the layers of a network multiply.
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def resolve_precision(precision: str, device: torch.device) -> str:
+    """Return fp32 or bf16, the precision in which the layers of a network multiply.
 
     Args:
-        precision: fp32, bf16, or auto: bfloat16 on CUDA from compute capability 8.0 (Ampere), where the
-            hardware multiplies in it, else float32.
+        precision: fp32, bf16, or auto: bf16 on CUDA from compute capability 8.0 (Ampere), where the hardware
+            multiplies in it, else fp32.
         device: where the network runs.
 
     Raises:
         InputError: the precision does not exist.
     """
-    match precision:
-        case "fp32":
-            return torch.float32
-        case "bf16":
-            return torch.bfloat16
-        case "auto":
-            native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
-            return torch.bfloat16 if native else torch.float32
-    raise InputError(f"precision: '{precision}' does not exist; choose fp32, bf16 or auto.")
+    if precision == "auto":
+        native = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+        return "bf16" if native else "fp32"
+    if precision not in PRECISIONS:
+        raise InputError(f"precision: '{precision}' does not exist; choose fp32, bf16 or auto.")
+    return precision
+
+
+def pick_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the type of `resolve_precision`, with the same arguments and errors."""
+    return PRECISIONS[resolve_precision(precision, device)]
 
 
 #: Ends of the names of the instructions that multiply in a precision, in `torch.cpu.get_capabilities`.

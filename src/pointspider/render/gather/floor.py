@@ -7,6 +7,7 @@ Imports Dr.Jit; see the package.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import drjit as dr
 import mitsuba as mi
@@ -45,22 +46,27 @@ class Floor:
         side = FLOOR_SCALE[0] * u * dr.abs(u)
         y, x = dr.meshgrid(side, side, indexing="ij")
         position, up = mi.Point3f(x, y, FLOOR_HEIGHT), mi.Normal3f(0, 0, 1)
-        bare = light.irradiance(position, up, cls(coat, coat).transmittance)
+        bare = light.irradiance(position, up, partial(_at_cosine, coat))
         dr.eval(coat, bare)
         return cls(coat, bare)
 
     def transmittance(self, cosine: "mi.Float") -> "mi.Float":
-        """Return T of the coat, linear between the table's entries."""
-        place = dr.clip(cosine, 0, 1) * TABLE
-        below = dr.minimum(mi.UInt32(place), TABLE - 1)
-        low, high = dr.gather(mi.Float, self.coat, below), dr.gather(mi.Float, self.coat, below + 1)
-        return dr.lerp(low, high, place - mi.Float(below))
+        """Return T of the coat."""
+        return _at_cosine(self.coat, cosine)
 
     def bare_irradiance(self, position: "mi.Point3f") -> "mi.Float":
         """Return E_T of the floor without anything on it."""
         x, y = (dr.copysign(dr.sqrt(dr.abs(c) / FLOOR_SCALE[0]), c) for c in (position.x, position.y))
         place = (mi.Point2f(x, y) + 1) / 2 * (FLOOR_TABLE - 1)
         return interpolated(mi.Float, self.light, FLOOR_TABLE, place)
+
+
+def _at_cosine(table: "mi.Float", cosine: "mi.Float") -> "mi.Float":
+    """T of the coat at a cosine, linear between the table's entries."""
+    place = dr.clip(cosine, 0, 1) * TABLE
+    below = dr.minimum(mi.UInt32(place), TABLE - 1)
+    low, high = dr.gather(mi.Float, table, below), dr.gather(mi.Float, table, below + 1)
+    return dr.lerp(low, high, place - mi.Float(below))
 
 
 def _coat_transmittance(bsdf: "mi.BSDF") -> "mi.Float":
