@@ -1,12 +1,12 @@
 """Benchmark Snakemake's scheduler without the work: benchmarks/out/scheduler.csv.
 
     python benchmarks/scheduler.py overhead 1000 10000
-    python benchmarks/scheduler.py overhead --scheduler greedy 1000 10000 100000
+    python benchmarks/scheduler.py overhead --subsample 1000 1000 10000 100000
     python benchmarks/scheduler.py weak 1 10 100
 
 `overhead`: jobs that end at once, 1000 at a time and as many a second as Snakemake manages: what one job
-costs Snakemake itself, and its memory. Its default scheduler, ilp, solves an integer program of all jobs that
-are ready.
+costs Snakemake itself, and its memory. Its scheduler, ilp, solves an integer program of all jobs that are
+ready; with `--subsample`, of so many at random.
 `weak`: ten jobs of `SECONDS` for each of so many cores, which wait instead of computing: how much longer
 than ten jobs the run takes. The executor is benchmarks/snakemake_executor_plugin_simulated. A case that takes
 longer than `LIMIT` is killed, and its row is what it had reached.
@@ -41,7 +41,7 @@ LIMIT = 3600
 OUT = Path(__file__).parent / "out/scheduler.csv"
 
 
-def run(case: str, jobs: int, at_once: int, seconds: float, scheduler: str) -> dict[str, str | float]:
+def run(case: str, jobs: int, at_once: int, seconds: float, subsample: int) -> dict[str, str | float]:
     """Run Snakemake on `jobs` jobs of `seconds`; return its wall and CPU seconds and its memory."""
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
@@ -49,7 +49,8 @@ def run(case: str, jobs: int, at_once: int, seconds: float, scheduler: str) -> d
         (directory / "clouds").touch()
         snakemake = Path(sys.executable).with_name("snakemake")
         command = [snakemake, "--executor", "simulated", "--jobs", at_once, "--config", f"jobs={jobs}"]
-        command += ["--scheduler", scheduler, "--max-jobs-per-timespan", "100000/1s"]
+        command += ["--max-jobs-per-timespan", "100000/1s"]
+        command += ["--scheduler-subsample", subsample] if subsample else []
         environment = os.environ | {
             "PYTHONPATH": str(Path(__file__).parent),
             "POINTSPIDER_JOB_SECONDS": str(seconds),
@@ -73,7 +74,7 @@ def run(case: str, jobs: int, at_once: int, seconds: float, scheduler: str) -> d
             raise SystemExit((directory / "log").read_text(encoding="utf-8")[-2000:])
     return {
         "case": case,
-        "scheduler": scheduler,
+        "subsample": subsample,
         "jobs": jobs,
         "at_once": at_once,
         "job_seconds": seconds,
@@ -90,15 +91,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("case", choices=("overhead", "weak"))
-    parser.add_argument("--scheduler", choices=("ilp", "greedy"), default="ilp", help="of Snakemake")
+    parser.add_argument(
+        "--subsample", type=int, default=0, help="ready jobs that Snakemake chooses from; 0: all"
+    )
     parser.add_argument("sizes", type=int, nargs="+", help="jobs, or cores")
     options = parser.parse_args()
     for size in options.sizes:
         case = (size, 1000, 0) if options.case == "overhead" else (EACH * size, size, SECONDS)
-        row = pd.DataFrame([run(options.case, *case, options.scheduler)])
+        row = pd.DataFrame([run(options.case, *case, options.subsample)])
         print(row.to_string(index=False), flush=True)
         table = pd.concat([read_csv(OUT), row]) if OUT.exists() else row
-        write_csv(OUT, table.drop_duplicates(["case", "scheduler", "jobs"], keep="last").round(3))
+        write_csv(OUT, table.drop_duplicates(["case", "subsample", "jobs"], keep="last").round(3))
 
 
 if __name__ == "__main__":

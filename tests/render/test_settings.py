@@ -24,6 +24,9 @@ def test_larger_cells_get_more_samples_and_finer_grids_more_cache_rays():
     assert coarse.sphere_samples == 2 * fine.sphere_samples == 2 * QUALITIES["clip"].sphere_samples
     assert coarse.floor_samples == 2 * fine.floor_samples
     assert (fine.cache_rays, coarse.cache_rays) == (16, 28)
+    fine, coarse = (RenderSettings(resolution).effort(0.3) for resolution in (64, 224))
+    assert (fine.sphere_samples, coarse.sphere_samples) == (2 * 8, 2.5 * 16)
+    assert (fine.cache_rays, coarse.cache_rays) == (2 * 16, 4 * 28)
 
 
 def test_samples_per_pixel_are_those_of_its_cells():

@@ -24,7 +24,8 @@ class Quality:
         sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor; twice
             as many where a pixel has less than FEW_CELLS per side. Powers of 2 fill a cell evenly.
         adapts: whether pictures with few spheres have half the samples of spheres, and pictures with many
-            2.5 times as many, twice those of the floor and four times the cache rays.
+            twice as many samples and cache rays; where a pixel has less than FEW_CELLS per side, 2.5 times
+            the samples of spheres and four times the cache rays.
         light_rays, reflections, near: see `gather.tracer.FinalGather`.
         cache_rays: of the cache per sphere, for every CACHE_CELLS cells of the grid's side; finer cells show
             the noise of the cache.
@@ -149,7 +150,7 @@ class RenderSettings:
         if quality.adapts and share < SPARSE:
             return Effort(spheres // 2, floor, cache_rays)
         if quality.adapts and share > DENSE:
-            return Effort(5 * spheres // 2, 2 * floor, 4 * cache_rays)
+            return Effort((5 if few else 4) * spheres // 2, 2 * floor, (4 if few else 2) * cache_rays)
         return Effort(spheres, floor, cache_rays)
 
     @property
