@@ -107,7 +107,7 @@ def has_code(path) -> bool:
 
 
 def test_slurm_gets_few_jobs(project, count_submissions):
-    """Of the preset `embedded` with its 40 classes, whose rules run 107 jobs and more."""
+    """Of the preset `embedded` with its 40 classes, whose rules run 73 jobs."""
     project.change(
         {
             "presets.embedded.clouds.classes": "all",
