@@ -110,6 +110,22 @@ def test_an_existing_index_needs_clouds(index_path):
         main(["index", "-o", str(index_path)])
 
 
+def test_a_damaged_index_is_named_and_can_be_built_again(tmp_path, capsys, small_models, chairs_and_tables):
+    arguments = [chairs_and_tables, "-o", tmp_path / "i", "--encoder", "pointnet_vanilla", "--points", 60]
+    arguments += ["--checkpoint", small_models.encoder, "--no-calibration"]
+    run(capsys, "index", *arguments)
+    path = tmp_path / "i/000000.vectors.npy"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(
+        SystemExit, match=r"000000\.vectors\.npy: is damaged, .* Delete .* build the index again"
+    ):
+        main(["index", *map(str, arguments), "--verify"])
+    shutil.rmtree(tmp_path / "i")
+    run(capsys, "index", *arguments)
+    assert path.read_bytes() == content
+
+
 def test_an_index_of_another_predictor_is_refused(index_path, small_models, chairs_and_tables):
     arguments = [chairs_and_tables, "-o", index_path, "--encoder", "pointnet_vanilla", "--points", 60]
     arguments += ["--checkpoint", small_models.encoder, "--predictor", small_models.projected]

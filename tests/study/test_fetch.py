@@ -5,6 +5,7 @@ import errno
 import hashlib
 import http.server
 import os
+import re
 import stat
 import threading
 import time
@@ -209,7 +210,7 @@ def test_servers_see_the_name_of_the_project(server, tmp_path):
     """Zenodo refuses the default name of the HTTP library."""
     server.files["a"] = CONTENT
     provide(remote(server, "a"), tmp_path)
-    assert all(agent.startswith("pointspider/") for agent in server.agents)
+    assert all(re.fullmatch(r"pointspider/[\d.]+ \(.*https://.*\)", agent) for agent in server.agents)
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), None])

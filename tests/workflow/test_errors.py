@@ -168,7 +168,9 @@ def test_the_log_of_a_failed_job_is_printed(project):
 def test_jobs_of_a_killed_run_in_the_queue_of_slurm_stop_a_new_run(project, tmp_path_factory):
     """Otherwise they and the jobs of the new run write the same files."""
     squeue = tmp_path_factory.mktemp("bin") / "squeue"
-    squeue.write_text(f'#!/bin/sh\necho "16 /elsewhere"\necho "17 {project.directory}"\n')
+    log = f"{project.directory}/.snakemake/slurm_logs/rule_render_class/%j.log"
+    jobs = f"15 {project.directory}/notebook.log 16 /elsewhere/.snakemake/slurm_logs/%j.log 17 {log}"
+    squeue.write_text(f"#!/bin/sh\nprintf '%-32s%-99s\\n' {jobs}\n")
     squeue.chmod(0o755)
     path = f"{squeue.parent}{os.pathsep}{project.environment['PATH']}"
     result = project.snakemake(f"{RESULTS}/objects.csv", environment={"PATH": path}, check=False)

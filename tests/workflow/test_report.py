@@ -95,6 +95,9 @@ def test_pages_have_captions_and_the_run_its_benchmarks(page, reported):
     cells.first.wait_for()
     names = cells.all_inner_texts()
     assert {"render_class/cone", "train_points", "measure_speed"} <= set(names)
+    page.locator("nav tbody tr", has_text="Versions").locator("a").first.click()
+    page.frame_locator("iframe").locator("td", has_text="torch").first.wait_for()
+    assert {"Python", "mitsuba", "snakemake", "torch"} <= set(cells.all_inner_texts())
 
 
 def test_the_crate_contains_what_it_lists(reported):

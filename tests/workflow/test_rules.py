@@ -136,6 +136,10 @@ def test_both_images_are_built_by_the_same_steps(root):
     assert copied == set(re.findall(r"^    (\S+) /opt/pointspider/\1$", apptainer, re.MULTILINE))
     assert "requirements.lock" in copied
     assert all((root / name).exists() for name in copied)
+    # Snakemake needs a user name and a folder for its cache, which --user of Docker does not give
+    assert {"USER=user", "XDG_CACHE_HOME=/tmp/cache"} <= set(
+        re.search(r"^ENV (.*)$", docker, re.MULTILINE)[1].split()
+    )
 
 
 def conda_pins(path) -> list[str]:

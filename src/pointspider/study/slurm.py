@@ -12,17 +12,17 @@ UNITS = {"_cores": "CPUs", "mem_mb": "MB of memory", "gpu": "GPUs"}
 
 
 def running_jobs(directory: Path) -> list[str]:
-    """Return the ids of the user's unfinished Slurm jobs that were submitted from a directory.
+    """Return the ids of unfinished Slurm jobs of the runs in a directory.
 
     A run that was killed leaves its jobs in the queue. A new run would submit them again, and two jobs would
-    write the same files. The job of this process does not count. Without a working `squeue`, the list is
-    empty.
+    write the same files. Jobs are found by their log files, which the executor writes below the directory.
+    The job of this process does not count. Without a working `squeue`, the list is empty.
     """
     states = "--states=PENDING,CONFIGURING,RUNNING,SUSPENDED"
-    lines = _lines("squeue", "--noheader", "--me", states, "--format=%A %Z")
-    jobs = dict(line.split(" ", 1) for line in lines if " " in line)
-    own = os.environ.get("SLURM_JOB_ID")
-    return sorted(job for job, place in jobs.items() if job != own and Path(place) == directory.resolve())
+    lines = _lines("squeue", "--noheader", "--me", states, "--Format=JobID:32,STDOUT:4096")
+    jobs = dict(line.split(maxsplit=1) for line in lines if " " in line.strip())
+    logs, own = directory.resolve() / ".snakemake/slurm_logs", os.environ.get("SLURM_JOB_ID")
+    return sorted(job for job, log in jobs.items() if job != own and logs in Path(log.strip()).parents)
 
 
 def impossible_requests(requests: Mapping[str, Mapping[str, object]]) -> list[str]:

@@ -1,10 +1,19 @@
+import platform
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from pointspider.core.errors import InputError
 from pointspider.study.report.contents import ENTRIES, PAGES, RUN_PAGES, Page
-from pointspider.study.report.pages import MAX_ROWS, benchmark_table, parameter_table, render_page, table_page
+from pointspider.study.report.pages import (
+    MAX_ROWS,
+    benchmark_table,
+    parameter_table,
+    render_page,
+    table_page,
+    version_table,
+)
 from pointspider.study.tables.schemas import SCHEMAS
 
 PAGE = Page("Tables", "Title", "A caption with <angles>.")
@@ -68,6 +77,16 @@ def test_parameters_are_dotted():
         ["seed", "null"],
         ["empty", "{}"],
     ]
+
+
+def test_versions_are_of_this_environment(root, tmp_path):
+    versions = version_table(root).set_index("name")["version"]
+    assert versions["Python"] == platform.python_version()
+    assert versions["numpy"] == np.__version__
+    assert {"commit", "system", "processors", "environment", "torch", "mitsuba", "snakemake"} <= set(
+        versions.index
+    )
+    assert version_table(tmp_path).set_index("name").loc["commit", "version"].startswith("unknown")
 
 
 def test_benchmarks_are_named_by_their_job(tmp_path):
