@@ -67,7 +67,7 @@ def test_github_actions_run_the_commands_that_are_run_here(root):
         jobs = yaml.safe_load((root / f".github/workflows/{name}.yaml").read_text(encoding="utf-8"))["jobs"]
         for job, content in jobs.items():
             for command in (step["run"] for step in content["steps"] if "run" in step):
-                pattern = r"(?:sudo --preserve-env=PATH,CI )?(?:\.ci/run|make)(?: (\S+))?"
+                pattern = r"(?:sudo --preserve-env=PATH,CI )?(?:\.ci/run|make)(?: (\S+))?(?: INSTALLED=)?"
                 match = re.fullmatch(pattern, command)
                 known = match and f"\n{match[1] or 'test'}:" in makefile
                 assert known or command in OTHER_COMMANDS, f"{job}: {command}"
