@@ -110,8 +110,8 @@ def test_no_experiment_uses_the_renders_of_another(reproduced):
     changed = f"{corruptions}=[uniform,occlusion,shear]"
     output = reproduced.run("dvc", "exp", "run", "-S", changed, "render").stdout
     data = ["list the objects of the source 'procedural'", "draw the clouds to align, evaluate and train on"]
-    expected = {"render the clouds of a class": 3, "build the clouds of a class": 3}
-    assert jobs(output) == expected | dict.fromkeys(data, 1)
+    data += ["build the clouds of every class"]
+    assert jobs(output) == {"render the clouds of a class": 3} | dict.fromkeys(data, 1)
     assert sizes(reproduced) == {32}
     drawn = read_csv(reproduced.directory / "results/embedded/manifests/alignment.csv")
     assert "shear" in set(drawn["corruption"])
