@@ -174,8 +174,10 @@ def test_experiments_outside_of_the_workspace_run_their_stages_only(reproduced, 
     assert "speed.csv" not in reproduced.run("dvc", "status").stdout
     table = read_csv(reproduced.directory / RESULTS / "tables/table2.csv")
     assert {"top1", "top2"} <= set(table.columns)
-    plots = reproduced.run("dvc", "plots", "diff", "HEAD", names[0], "--json").stdout
-    assert "test_l1" in plots
+    assert "Data and pipelines are up to date." in reproduced.run("dvc", "repro").stdout
+    plots = json.loads(reproduced.run("dvc", "plots", "diff", "HEAD", names[0], "--json").stdout)
+    losses = plots["data"]["test loss"][0]["content"]["data"]["values"]
+    assert {row["rev"] for row in losses if row["test_l1"]} == {"HEAD", names[0]}
     restore(reproduced)
 
 
