@@ -21,6 +21,7 @@ rule train_clip:
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the bytes of a training depend on its threads
+    priority: 1  # the longest way to the mappers starts here
     resources:
         mem_mb=4000,
         runtime=120,

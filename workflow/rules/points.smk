@@ -23,6 +23,7 @@ rule train_points:
     conda:
         "../../envs/learn.yaml"
     threads: 8 if train_split() else 1  # the bytes of a training depend on its threads
+    priority: 1
     resources:
         mem_mb=8000,
         runtime=1440 if train_split() else 120,

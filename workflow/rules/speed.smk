@@ -20,7 +20,7 @@ rule measure_speed:
         f"{LOGS}/measure_speed.log",
     benchmark:
         f"{BENCHMARKS}/measure_speed.tsv"
-    priority: 1  # when the clouds are built, all cores are free: later they would wait for each other
+    priority: 100  # when the clouds are built, all cores are free: later they would wait for each other
     conda:
         "../../envs/render.yaml"
     # All cores, so that no other job runs at the same time
