@@ -123,7 +123,7 @@ def _tree(path: Path) -> ast.Module:
 @cache
 def _code(path: Path) -> str:
     """Return the code of a file without comments, docstrings and formatting."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _tree(path)  # docstrings import nothing, so the cached tree can lose them
     for node in ast.walk(tree):
         for field in ("body", "orelse", "finalbody"):
             statements = getattr(node, field, None)

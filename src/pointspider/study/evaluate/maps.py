@@ -9,7 +9,7 @@ from pointspider.study.evaluate.alignment import OBJECT
 
 #: More are not shown: the page is limited to 15 MB, and the neighbour embedding takes minutes.
 MOST_CLOUDS = 2000
-PERPLEXITY, ITERATIONS = 30, 500
+PERPLEXITY, ITERATIONS = 30, 400
 
 
 def choose_shown(manifest: pd.DataFrame) -> pd.DataFrame:
