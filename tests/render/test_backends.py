@@ -99,6 +99,22 @@ def test_a_child_that_aborts_or_hangs_is_survived(tmp_path, monkeypatch):
     assert backends._try(SCALAR).reason == "no picture within 0.1 s"
 
 
+def test_no_library_is_tried_after_one_that_works(monkeypatch):
+    """An unsuitable LLVM once computed for two minutes without an end."""
+    tried = []
+    libraries = [Path("bad"), Path("good"), Path("worse")]
+    monkeypatch.setattr(backends, "find_llvm_libraries", lambda: libraries)
+    monkeypatch.setattr(backends, "_try_cuda", lambda: NO_CUDA)
+
+    def trial(candidate):
+        tried.append(candidate.library)
+        return replace(candidate, available=candidate.library == "good")
+
+    monkeypatch.setattr(backends, "_try", trial)
+    assert [each.library for each in backends.probe()] == [None, "bad", "good", None]
+    assert tried == ["bad", "good", None]
+
+
 def test_no_library_at_all_is_told(monkeypatch):
     monkeypatch.setattr(backends, "find_llvm_libraries", list)
     monkeypatch.setattr(backends, "_try", lambda candidate: candidate)

@@ -37,7 +37,7 @@ from pointspider.core.files import atomic
 logger = logging.getLogger(__name__)
 
 AUTO = "auto"
-SECONDS_PER_TRIAL = 120  # a cold start takes 1 to 3
+SECONDS_PER_TRIAL = 60  # a cold start takes 1 to 3
 #: How the reasons of trials begin that say nothing about the next one: a busy machine, or one without memory.
 PASSING = ("no picture within", "aborted by signal 9")
 INSTALL_LLVM = "install LLVM 19 or newer (pip: karellen-llvm-core; Debian, Ubuntu, conda-forge: libllvm19)"
@@ -236,9 +236,12 @@ def _newest_first(paths: Iterable[Path]) -> list[Path]:
 
 
 def probe() -> list[Variant]:
-    """Try every candidate in order of preference: cuda, llvm with each library found, scalar."""
-    libraries = find_llvm_libraries()
-    llvm = [_try(Variant("llvm_ad_rgb", str(library))) for library in libraries]
+    """Try the candidates in order of preference: cuda, llvm with libraries until one works, scalar."""
+    llvm: list[Variant] = []
+    for library in find_llvm_libraries():
+        llvm.append(_try(Variant("llvm_ad_rgb", str(library))))
+        if llvm[-1].available:  # an unsuitable LLVM may compile for ever
+            break
     if not llvm:
         llvm = [Variant("llvm_ad_rgb", reason=f"no LLVM library was found: {INSTALL_LLVM}")]
     return [_try_cuda(), *llvm, _try(Variant("scalar_rgb"))]
