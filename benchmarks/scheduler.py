@@ -41,7 +41,7 @@ rule render:
 #: Length of a job of `weak`, and the jobs for each core.
 SECONDS, EACH = 5, 10
 #: Seconds of a case.
-LIMIT = 3600
+LIMIT = 1200
 OUT = Path(__file__).parent / "out/scheduler.csv"
 
 

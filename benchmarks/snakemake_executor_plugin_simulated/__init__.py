@@ -15,6 +15,8 @@ from snakemake_interface_executor_plugins.executors.base import AbstractExecutor
 from snakemake_interface_executor_plugins.jobs import JobExecutorInterface
 from snakemake_interface_executor_plugins.settings import CommonSettings
 
+#: Seconds between queries of which jobs have ended, as a cluster is queried.
+POLL_SECONDS = 0.2
 common_settings = CommonSettings(non_local_exec=True, implies_no_shared_fs=False, job_deploy_sources=False)
 
 
@@ -26,27 +28,27 @@ class Executor(AbstractExecutor):
         self._seconds = float(os.environ["POINTSPIDER_JOB_SECONDS"])
         self._running: list[tuple[float, int, SubmittedJobInfo]] = []
         self._order = count()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         threading.Thread(target=self._end_jobs, daemon=True).start()
 
     def run_job(self, job: JobExecutorInterface) -> None:
         info = SubmittedJobInfo(job=job)
         self.report_job_submission(info)
-        with self._changed:
+        with self._lock:
             heapq.heappush(self._running, (time.monotonic() + self._seconds, next(self._order), info))
-            self._changed.notify()
 
     def _end_jobs(self) -> None:
         while True:
-            with self._changed:
-                while not self._running:
-                    self._changed.wait()
-                end, _, info = heapq.heappop(self._running)
-            time.sleep(max(0, end - time.monotonic()))
-            for path in map(Path, info.job.output):
-                path.parent.mkdir(exist_ok=True)
-                path.touch()
-            self.report_job_success(info)
+            time.sleep(POLL_SECONDS)
+            with self._lock:
+                ended = []
+                while self._running and self._running[0][0] <= time.monotonic():
+                    ended.append(heapq.heappop(self._running)[-1])
+            for info in ended:
+                for path in map(Path, info.job.output):
+                    path.parent.mkdir(exist_ok=True)
+                    path.touch()
+                self.report_job_success(info)
 
     def handle_job_success(self, job: JobExecutorInterface) -> None: ...
 
