@@ -18,10 +18,10 @@ rule train_clip:
         f"{LOGS}/train_clip/{{clip}}.log",
     benchmark:
         f"{BENCHMARKS}/train_clip/{{clip}}.tsv"
+    priority: 1  # the longest way to the mappers starts here
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the bytes of a training depend on its threads
-    priority: 1  # the longest way to the mappers starts here
     resources:
         mem_mb=4000,
         runtime=120,

@@ -20,10 +20,10 @@ rule train_points:
         f"{LOGS}/train_points.log",
     benchmark:
         f"{BENCHMARKS}/train_points.tsv"
+    priority: 1
     conda:
         "../../envs/learn.yaml"
     threads: 8 if train_split() else 1  # the bytes of a training depend on its threads
-    priority: 1
     resources:
         mem_mb=8000,
         runtime=1440 if train_split() else 120,

@@ -17,11 +17,11 @@ rule render_class:
         f"{LOGS}/render_class/{{class_name}}.log",
     benchmark:
         f"{BENCHMARKS}/render_class/{{class_name}}.tsv"
+    priority: 1  # before embeddings of points, which can fill the time of the last training of a CLIP
     conda:
         "../../envs/render.yaml"
     # Two processes with one thread each are 1.4 times as fast as one process with two threads.
     threads: 1
-    priority: 1  # before embeddings of points, which can fill the time of the last training of a CLIP
     resources:
         mem_mb=2000,
         runtime=240,
