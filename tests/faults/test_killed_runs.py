@@ -93,14 +93,15 @@ def test_a_run_killed_at_random_moments_loses_no_byte(finished_project, make_pro
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_and_resumes(project, finished_project, signal_):
-    run = project.start("snakemake", "--cores", "1", "data")
-    clouds = project.directory / RESULTS / "clouds"
-    run.run_until(lambda: list(clouds.glob("*.h5")))
+    run = project.start("snakemake", "--cores", "1", "render")
+    renders = project.directory / RESULTS / "renders"
+    run.run_until(lambda: list(renders.rglob("*.png")))
     os.kill(run.pid, signal_)
-    run.wait(timeout=60)
-    project.snakemake("data")
-    expected = finished_project.directory / RESULTS / "clouds"
-    assert hashes(clouds) == hashes(expected)
+    assert run.wait(timeout=60) != 0
+    project.snakemake("render")
+    for folder in ("clouds", "renders"):
+        expected = finished_project.directory / RESULTS / folder
+        assert hashes(project.directory / RESULTS / folder) == hashes(expected)
 
 
 def test_a_killed_job_stops_the_run_with_its_name_and_is_repeated(project, finished_project):

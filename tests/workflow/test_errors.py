@@ -140,10 +140,10 @@ def test_a_truncated_file_is_named_and_made_again_once_it_is_deleted(finished_co
 
 @pytest.mark.slow
 def test_two_runs_in_one_directory_do_not_mix(project):
-    first = project.start("snakemake", "--cores", "1", "data")
+    first = project.start("snakemake", "--cores", "1", "render")
     locks = project.directory / ".snakemake/locks"
     first.run_until(lambda: locks.is_dir() and list(locks.iterdir()))
-    second = project.snakemake("data", check=False)
+    second = project.snakemake("render", check=False)
     assert second.returncode != 0
     assert "Directory cannot be locked" in second.stdout
     assert first.wait() == 0
