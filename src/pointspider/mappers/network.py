@@ -80,7 +80,8 @@ class _ResponseOfOne(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         root = (x * x).mul_(1e-4).add_(1).rsqrt_()  # s^-1/2
-        return root.sqrt().mul_(root).mul_(x)
+        # Not in place: PyTorch 2.11's torch.compile loses the gradient of a result that was computed in place
+        return root.sqrt().mul_(root) * x
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
@@ -107,8 +108,15 @@ class _Gram(torch.autograd.Function):
         return product
 
 
+class _Linear(nn.Linear):
+    def reset_parameters(self) -> None:
+        """Draw nothing: `Mapper.initialise` does. At the paper's width PyTorch's draws take 0.4 s."""
+
+
 class Mapper(nn.Module):
     """The network. A `pointspider.mappers.base.Predictor`.
+
+    The weights of the Linear layers are undefined until `initialise` or `load_state_dict`.
 
     Attributes:
         architecture: its layers, with the base width as a number.
@@ -133,8 +141,8 @@ class Mapper(nn.Module):
         widths = [input_width, *(base_width * multiple for multiple in hidden)]
         layers: list[nn.Module] = []
         for width_in, width_out in itertools.pairwise(widths):
-            layers += [nn.Linear(width_in, width_out), _norm(norm, width_out, response_size)]
-        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], output_width))
+            layers += [_Linear(width_in, width_out), _norm(norm, width_out, response_size)]
+        self.layers = nn.Sequential(*layers, _Linear(widths[-1], output_width))
 
     def initialise(self, generator: torch.Generator) -> None:
         """Draw the weights of the Linear layers from PyTorch's default distribution."""
@@ -165,8 +173,8 @@ class Mapper(nn.Module):
         Linear layers and LayerNorm's centring are the same linear map for all samples; LayerNorm's division
         is one number per sample. So every layer's output is `coordinates` @ `basis`, where `basis` has
         K = input_width + 1 rows or a few more, and the layers process K rows instead of N. The variance of a
-        sample follows from the Gram matrix of `basis`. Result and gradients differ only by rounding. Needs
-        float32 or wider.
+        sample follows from the Gram matrix of `basis`. Result and gradients differ only by rounding. Norm
+        "layer" needs float32 or wider.
         """
         first, *rest = self.layers
         assert isinstance(first, nn.Linear)

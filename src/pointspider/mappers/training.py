@@ -252,8 +252,9 @@ def _loss(
     mapper: Mapper, dtype: torch.dtype, device: torch.device, rows: int
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """Return the mean L1 as a function of a batch of about `rows` rows, in its fastest form."""
-    # The Gram matrices of the basis need the digits of float32
-    in_basis = dtype == torch.float32 and mapper.basis_pays(rows)
+    # LayerNorm's Gram matrices of the basis need the digits of float32
+    exact = dtype == torch.float32 or mapper.architecture.norm == "none"
+    in_basis = exact and mapper.basis_pays(rows)
     forward = mapper.forward_in_basis if in_basis else mapper.forward
 
     def loss(x: Tensor, y: Tensor) -> Tensor:
