@@ -115,7 +115,15 @@ def fit(epochs: int) -> None:
     write_json(OUT / "fits/facts.json", [*facts, {"mapper": "linear_layer", **result.summary()}])
 
 
-def train(width: int, epochs: int, batch_sizes: list[int], seeds: list[int], norms: list[str]) -> None:
+def train(
+    width: int,
+    epochs: int,
+    batch_sizes: list[int],
+    seeds: list[int],
+    norms: list[str],
+    device: str,
+    precision: str,
+) -> None:
     """Train the mappers of the grid; seeds are the outer loop."""
     points, images, is_train = read_split()
     data = points[is_train], images[is_train], points[~is_train], images[~is_train]
@@ -123,9 +131,9 @@ def train(width: int, epochs: int, batch_sizes: list[int], seeds: list[int], nor
         stem = OUT / f"mappers/width{width}_batch{size}_epochs{epochs}_{norm}_seed{seed}"
         if stem.with_suffix(".json").exists():
             continue
-        settings = MapperSettings(epochs=epochs, batch_size=size, base_width=width, precision="fp32")
+        settings = MapperSettings(epochs=epochs, batch_size=size, base_width=width, precision=precision)
         start = time.process_time()
-        result = train_mapper(*data, norm, settings, seed, device="cpu")
+        result = train_mapper(*data, norm, settings, seed, device=device)
         for epoch, mapper in (("last", result.last), ("best", result.best)):
             mapper.save(f"{stem}_{epoch}.safetensors")
         summary = {**result.summary(), "cpu_seconds": round(time.process_time() - start, 1)}
@@ -242,6 +250,8 @@ def parse_arguments() -> argparse.Namespace:
     command.add_argument("--batch-sizes", nargs="+", type=int, default=[256, TRAIN])
     command.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     command.add_argument("--norms", nargs="+", default=list(LABELS), choices=list(LABELS))
+    command.add_argument("--device", default="cpu", help="default: cpu")
+    command.add_argument("--precision", default="fp32", help="default: fp32")
     commands.add_parser("fit").add_argument("--epochs", type=int, default=125, help="of the linear layer")
     command = commands.add_parser("tabulate")
     for name in ("labels", "classes", "pointnet"):
@@ -258,7 +268,15 @@ def main() -> None:
         case "embed":
             embed(np.load(arguments.clouds).astype(np.float32), arguments.pointnet, arguments.tower, OUT)
         case "train":
-            train(arguments.width, arguments.epochs, arguments.batch_sizes, arguments.seeds, arguments.norms)
+            train(
+                arguments.width,
+                arguments.epochs,
+                arguments.batch_sizes,
+                arguments.seeds,
+                arguments.norms,
+                arguments.device,
+                arguments.precision,
+            )
         case "fit":
             fit(arguments.epochs)
         case "tabulate":
