@@ -18,7 +18,8 @@ rule train_clip:
         f"{LOGS}/train_clip/{{clip}}.log",
     benchmark:
         f"{BENCHMARKS}/train_clip/{{clip}}.tsv"
-    priority: 1  # the longest way to the mappers starts here
+    # The longest way to the mappers starts with the CLIP whose embeddings they predict
+    priority: lambda wildcards: 2 if wildcards.clip == PARAMS.alignment.image_embedding.model else 1
     conda:
         "../../envs/learn.yaml"
     threads: 1  # the bytes of a training depend on its threads
