@@ -78,7 +78,7 @@ bench-mapper: $(INSTALLED)
 bench-gpu: $(INSTALLED)
 	python benchmarks/gpu.py
 
-# Benchmark the renderer at full size (12 minutes on a quiet machine): benchmarks/out/rendering.csv.
+# Benchmark the renderer at full size (20 minutes on a quiet machine): benchmarks/out/rendering.csv.
 bench-render: $(INSTALLED)
 	python benchmarks/rendering.py
 

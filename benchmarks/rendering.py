@@ -1,6 +1,6 @@
 """Benchmark the reference procedure and ours at full size, with every Mitsuba variant that works here.
 
-    make bench-render          # about 12 minutes on 2 quiet cores
+    make bench-render          # about 20 minutes on a quiet machine
 
 Eight procedural clouds that cover between 6 and 50 % of the picture are timed after a warm-up cloud. Writes
 benchmarks/out/rendering.csv and a plot, and prints the ratio of CPU times, the PSNR of the worst cloud, and
@@ -28,7 +28,7 @@ CLASSES = ("keyboard", "guitar", "airplane", "car", "plant", "sofa", "chair", "l
 POINTS = 1024
 ENCODER_RESOLUTION = 224
 SCALAR_CLOUDS = ("keyboard", "car")  # the scalar reference takes 90 s per cloud
-THREADS = 2
+THREADS = 1  # of a process, as the workflow renders: processes share cores better than threads do
 ALL_CLOUDS = 135_740  # 2,468 objects of ModelNet40's test split at 55 levels
 
 
