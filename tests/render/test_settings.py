@@ -22,11 +22,12 @@ def test_pictures_with_more_spheres_get_more_samples():
 def test_larger_cells_get_more_samples_and_finer_grids_more_cache_rays():
     fine, coarse = (RenderSettings(resolution).effort(0.15) for resolution in (64, 224))
     assert coarse.sphere_samples == 2 * fine.sphere_samples == 2 * QUALITIES["clip"].sphere_samples
-    assert coarse.floor_samples == 2 * fine.floor_samples
+    assert coarse.floor_samples == fine.floor_samples
     assert (fine.cache_rays, coarse.cache_rays) == (16, 28)
     fine, coarse = (RenderSettings(resolution).effort(0.3) for resolution in (64, 224))
-    assert (fine.sphere_samples, coarse.sphere_samples) == (2 * 8, 2.5 * 16)
-    assert (fine.cache_rays, coarse.cache_rays) == (2 * 16, 4 * 28)
+    assert (fine.sphere_samples, coarse.sphere_samples) == (2 * 8, 38)
+    assert (fine.floor_samples, coarse.floor_samples) == (2 * 4, 4 * 4)
+    assert (fine.cache_rays, coarse.cache_rays) == (2 * 16, 3 * 28)
 
 
 def test_samples_per_pixel_are_those_of_its_cells():

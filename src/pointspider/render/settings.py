@@ -21,11 +21,11 @@ class Quality:
 
     Attributes:
         cells_per_pixel, cells_per_picture: per side, of the grid that is traced; at least.
-        sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor; twice
-            as many where a pixel has less than FEW_CELLS per side. Powers of 2 fill a cell evenly.
+        sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor; spheres
+            have twice as many where a pixel has less than FEW_CELLS per side. Powers of 2 fill a cell evenly.
         adapts: whether pictures with few spheres have half the samples of spheres, and pictures with many
-            twice as many samples and cache rays; where a pixel has less than FEW_CELLS per side, 2.5 times
-            the samples of spheres and four times the cache rays.
+            twice as many samples and cache rays; where a pixel has less than FEW_CELLS per side, 2.4 times
+            the samples of spheres, four times those of the floor and three times the cache rays.
         light_rays, reflections, near: see `gather.tracer.FinalGather`.
         cache_rays: of the cache per sphere, for every CACHE_CELLS cells of the grid's side; finer cells show
             the noise of the cache.
@@ -72,7 +72,7 @@ QUALITIES = {
         cache_rays=16,
         near=1,
         denoiser="fast",
-        smoothing=0.016,
+        smoothing=0.0133,  # 3 cells at 64 x 64 pixels, 4 at 224 x 224
         pixel_filter=False,
     ),
     "reference": Quality(
@@ -145,12 +145,13 @@ class RenderSettings:
         """
         quality = QUALITIES[self.quality]
         few = 1 < self.cells / self.resolution < FEW_CELLS
-        spheres, floor = (count * (1 + few) for count in (quality.sphere_samples, quality.floor_samples))
+        spheres, floor = quality.sphere_samples * (1 + few), quality.floor_samples
         cache_rays = max(1, quality.cache_rays * self.cells // CACHE_CELLS)
         if quality.adapts and share < SPARSE:
             return Effort(spheres // 2, floor, cache_rays)
         if quality.adapts and share > DENSE:
-            return Effort((5 if few else 4) * spheres // 2, 2 * floor, (4 if few else 2) * cache_rays)
+            times = (2.4, 4, 3) if few else (2, 2, 2)
+            return Effort(int(times[0] * spheres), times[1] * floor, times[2] * cache_rays)
         return Effort(spheres, floor, cache_rays)
 
     @property

@@ -10,6 +10,8 @@ meet spheres from inside, so such a point is about as bright as the surface arou
 Imports Dr.Jit; see the package.
 """
 
+from dataclasses import dataclass
+
 import drjit as dr
 import mitsuba as mi
 import numpy as np
@@ -30,22 +32,34 @@ SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the fits, in points; see `_fit`
 POINT, TILE, LIGHT, TILE_LIGHT, TILE_REFLECTION, NEXT_REFLECTION = range(5, 11)
 
 
+@dataclass(frozen=True)
+class Density:
+    """How many points the cache is filled from, an input of a frozen function.
+
+    Attributes:
+        per_sphere, per_tile: points on each sphere and each tile of the floor.
+        opaque_per_sphere, opaque_per_tile: the same for arithmetic; see `rays.Shown`.
+    """
+
+    per_sphere: int
+    per_tile: int
+    opaque_per_sphere: "mi.UInt32"
+    opaque_per_tile: "mi.UInt32"
+
+    @classmethod
+    def of(cls, rays_per_sphere: int, spheres: int) -> "Density":
+        """Return the density for so many rays per sphere; there are fewer where there are many spheres."""
+        counts = max(1, min(rays_per_sphere, MAX_POINTS // spheres)), -(-rays_per_sphere // TILE_SHARE)
+        return cls(*counts, *(dr.opaque(mi.UInt32, count) for count in counts))
+
+
 class Cache:
     """Filled by `fill`, then looked up by `radiance`."""
 
-    def __init__(self, rays: Rays, random: Sampler, rays_per_sphere: int) -> None:
-        """Prepare an empty cache.
-
-        Args:
-            rays: trace what a scene shows.
-            random: the random numbers.
-            rays_per_sphere: points on each sphere; fewer where there are many spheres.
-        """
-        self._rays, self._random = rays, random
-        count = rays.shown.count
-        self._per_sphere = max(1, min(rays_per_sphere, MAX_POINTS // count))
-        self._per_tile = -(-rays_per_sphere // TILE_SHARE)
-        self._direct = dr.zeros(mi.Float, 4 * count)
+    def __init__(self, rays: Rays, random: Sampler, density: Density) -> None:
+        """Prepare an empty cache: `rays` trace what a scene shows, `random` are the random numbers."""
+        self._rays, self._random, self._density = rays, random, density
+        self._direct = dr.zeros(mi.Float, 4 * rays.shown.count)
         self._indirect = [self._direct] * 3
 
     def radiance(self, met: Surface) -> "mi.Color3f":
@@ -75,7 +89,7 @@ class Cache:
         self._direct = self._fit([light], direct_basis, self._inverse_moments(direct_basis), lit)[0]
         self._tile_light = dr.ravel(mi.Vector4f(visible, 0, 0, 0))
         dr.eval(self._direct)
-        inverse, count = self._inverse_moments(basis), self._rays.shown.opaque_count * self._per_sphere
+        inverse, count = self._inverse_moments(basis), self._rays.shown.opaque_count * self._density.opaque_per_sphere
         through = self._rays.floor.transmittance(from_tiles.direction.z)
         totals, fits, means = [], [], []  # of every round
         for _ in range(ROUNDS):
@@ -87,7 +101,8 @@ class Cache:
             dr.eval(self._indirect)
             from_spheres = dr.pi * through * self.radiance(from_tiles)
             dr.eval(from_spheres)
-            means.append([dr.block_sum(channel, self._per_tile) / self._per_tile for channel in from_spheres])
+            per_tile = self._density.per_tile, self._density.opaque_per_tile
+            means.append([dr.block_sum(channel, per_tile[0]) / per_tile[1] for channel in from_spheres])
             self._tile_light = dr.ravel(mi.Vector4f(visible, *means[-1]))
         # Each round adds about the same share of what the round before added: the rest is a geometric series.
         first_gain, last_gain = totals[-2] - totals[-3], totals[-1] - totals[-2]
@@ -121,9 +136,9 @@ class Cache:
     # ------------------------------------------------------------------------------------------ filling
 
     def _tiles(self) -> Surface:
-        """Random places on the floor, `_rays_per_tile` in each tile, tile by tile."""
-        index = dr.arange(mi.UInt32, TILES**2 * self._per_tile)
-        tile = index // self._per_tile
+        """Random places on the floor, tile by tile."""
+        index = dr.arange(mi.UInt32, TILES**2 * self._density.per_tile)
+        tile = index // self._density.opaque_per_tile
         place = mi.Point2f(tile % TILES, tile // TILES) + self._random(index, TILE)
         x, y = (place / (TILES / 2) - 1) * REACH
         up = mi.Vector3f(0, 0, 1)
@@ -143,12 +158,13 @@ class Cache:
         part, direction, distance = self._rays.from_light(tiles, self._random(index, TILE_LIGHT))
         reaching = dr.select(self._rays.hidden(tiles, direction, distance), 0, part)
         dr.eval(part, reaching)
-        return dr.block_sum(reaching, self._per_tile) / dr.block_sum(part, self._per_tile)
+        reaching, part = (dr.block_sum(each, self._density.per_tile) for each in (reaching, part))
+        return reaching / part
 
     def _points_on_spheres(self) -> Surface:
-        """Random points on every sphere, `_per_sphere` on each, sphere by sphere."""
-        index = dr.arange(mi.UInt32, self._rays.shown.count * self._per_sphere)
-        sphere = index // self._per_sphere
+        """Random points on every sphere, sphere by sphere."""
+        index = dr.arange(mi.UInt32, self._rays.shown.count * self._density.per_sphere)
+        sphere = index // self._density.opaque_per_sphere
         normal = mi.Normal3f(mi.warp.square_to_uniform_sphere(self._random(index, POINT)))
         position = self._rays.centre(sphere) + self._rays.shown.radius * normal
         return Surface(position, normal, -mi.Vector3f(normal), sphere, mi.Bool(True), mi.Bool(False), 0)
@@ -160,8 +176,8 @@ class Cache:
     @dr.syntax
     def _inverse_moments(self, basis: "mi.Vector4f") -> "mi.Matrix4f":
         """The ridge's inverse normal matrix of each sphere's points."""
-        row = dr.arange(mi.UInt32, self._rays.shown.count) * self._per_sphere
-        end = row + self._per_sphere
+        row = dr.arange(mi.UInt32, self._rays.shown.count) * self._density.opaque_per_sphere
+        end = row + self._density.opaque_per_sphere
         moments = mi.Matrix4f(np.diag([SLOPE_PRIOR] * 3 + [MEAN_PRIOR]).tolist())
         while row < end:
             x = dr.gather(mi.Vector4f, basis, row)
@@ -192,8 +208,8 @@ class Cache:
     def _fit_one(
         self, channel: "mi.Float", basis: "mi.Vector4f", inverse: "mi.Matrix4f", prior: "mi.Float"
     ) -> "mi.Float":
-        row = dr.arange(mi.UInt32, self._rays.shown.count) * self._per_sphere
-        end = row + self._per_sphere
+        row = dr.arange(mi.UInt32, self._rays.shown.count) * self._density.opaque_per_sphere
+        end = row + self._density.opaque_per_sphere
         total = mi.Vector4f(0, 0, 0, prior)
         while row < end:
             total += dr.gather(mi.Vector4f, basis, row) * dr.gather(mi.Float, channel, row)

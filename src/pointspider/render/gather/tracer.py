@@ -40,7 +40,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from pointspider.render.gather.arrays import flat
-from pointspider.render.gather.cache import Cache
+from pointspider.render.gather.cache import Cache, Density
 from pointspider.render.gather.floor import Floor, coat_direction
 from pointspider.render.gather.light import Light
 from pointspider.render.gather.rays import Rays, Shown, Surface, View, cosine_direction
@@ -117,10 +117,10 @@ class FinalGather:
         row, column = np.divmod(cells, self._points.size)
         corner = mi.Point2f(flat(mi.Float, column), flat(mi.Float, row))
         numbers = [flat(mi.UInt32, array) for array in (morton(column, row), *padded)]
+        shown = Shown.by(self._points)
+        density = Density.of(cache_rays, shown.count)
         with no_garbage_collection():
-            sums = self._replayed(
-                Shown.by(self._points), self._view, self.floor, cache_rays, corner, *numbers
-            )
+            sums = self._replayed(shown, self._view, self.floor, density, corner, *numbers)
         *means, detail = (np.stack([np.array(each)[:count] for each in group], axis=1) for group in sums)
         detail = np.where((samples % SPLIT**2 == 0)[:, None], detail, 0)
         return np.concatenate([np.concatenate(means, axis=1) / samples[:, None], detail], axis=1)
@@ -130,7 +130,7 @@ class FinalGather:
         shown: Shown,
         view: View,
         floor: Floor,
-        cache_rays: int,
+        density: Density,
         corner: "mi.Point2f",
         order: "mi.UInt32",
         samples: "mi.UInt32",
@@ -138,7 +138,7 @@ class FinalGather:
     ) -> Any:
         """Fill the cache for the cloud that the scene shows and trace cells; recorded once, then replayed."""
         rays = self._rays(shown, view, floor)
-        cache = Cache(rays, self._random, cache_rays)
+        cache = Cache(rays, self._random, density)
         cache.fill()
         cells = Cells(rays, cache, self._random, self._near, self._light_rays, self._reflections)
         return cells.trace(corner, order, samples, covered != 0)
