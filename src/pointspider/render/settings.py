@@ -21,8 +21,8 @@ class Quality:
 
     Attributes:
         cells_per_pixel, cells_per_picture: per side, of the grid that is traced; at least.
-        sphere_samples, floor_samples: of cells that show spheres and of those that show only the floor; spheres
-            have twice as many where a pixel has less than FEW_CELLS per side. Powers of 2 fill a cell evenly.
+        sphere_samples, floor_samples: of cells that show spheres, doubled where a pixel has less than
+            FEW_CELLS per side, and of cells that show only the floor. Powers of 2 fill a cell evenly.
         adapts: whether pictures with few spheres have half the samples of spheres, and pictures with many
             twice as many samples and cache rays; where a pixel has less than FEW_CELLS per side, 2.4 times
             the samples of spheres, four times those of the floor and three times the cache rays.

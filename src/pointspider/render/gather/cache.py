@@ -89,7 +89,8 @@ class Cache:
         self._direct = self._fit([light], direct_basis, self._inverse_moments(direct_basis), lit)[0]
         self._tile_light = dr.ravel(mi.Vector4f(visible, 0, 0, 0))
         dr.eval(self._direct)
-        inverse, count = self._inverse_moments(basis), self._rays.shown.opaque_count * self._density.opaque_per_sphere
+        inverse = self._inverse_moments(basis)
+        count = self._rays.shown.opaque_count * self._density.opaque_per_sphere
         through = self._rays.floor.transmittance(from_tiles.direction.z)
         totals, fits, means = [], [], []  # of every round
         for _ in range(ROUNDS):
@@ -101,8 +102,8 @@ class Cache:
             dr.eval(self._indirect)
             from_spheres = dr.pi * through * self.radiance(from_tiles)
             dr.eval(from_spheres)
-            per_tile = self._density.per_tile, self._density.opaque_per_tile
-            means.append([dr.block_sum(channel, per_tile[0]) / per_tile[1] for channel in from_spheres])
+            sums = [dr.block_sum(channel, self._density.per_tile) for channel in from_spheres]
+            means.append([each / self._density.opaque_per_tile for each in sums])
             self._tile_light = dr.ravel(mi.Vector4f(visible, *means[-1]))
         # Each round adds about the same share of what the round before added: the rest is a geometric series.
         first_gain, last_gain = totals[-2] - totals[-3], totals[-1] - totals[-2]
