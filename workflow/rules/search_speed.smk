@@ -23,6 +23,7 @@ rule time_search:
         f"{LOGS}/time_search.log",
     benchmark:
         f"{BENCHMARKS}/time_search.tsv"
+    priority: 1  # whenever all cores are free, rather than at the end
     conda:
         "../../envs/learn.yaml"
     # All cores, so that no other job runs at the same time
