@@ -109,8 +109,10 @@ class _Gram(torch.autograd.Function):
 
 
 class _Linear(nn.Linear):
+    """A linear layer whose weights are undefined at first: PyTorch's take 0.4 s at the paper's width."""
+
     def reset_parameters(self) -> None:
-        """Draw nothing: `Mapper.initialise` does. At the paper's width PyTorch's draws take 0.4 s."""
+        """Draw no weights."""
 
 
 class Mapper(nn.Module):

@@ -21,11 +21,12 @@ class Quality:
 
     Attributes:
         cells_per_pixel, cells_per_picture: per side, of the grid that is traced; at least.
-        sphere_samples, floor_samples: of cells that show spheres, doubled where a pixel has less than
-            FEW_CELLS per side, and of cells that show only the floor. Powers of 2 fill a cell evenly.
+        sphere_samples, floor_samples: of cells that show spheres, doubled where a pixel has more than one and
+            less than FEW_CELLS cells per side, and of cells that show only the floor. Multiples of 4, as
+            `gather.tracer.SPLIT` needs; powers of 2 fill a cell evenly.
         adapts: whether pictures with few spheres have half the samples of spheres, and pictures with many
-            twice as many samples and cache rays; where a pixel has less than FEW_CELLS per side, 2.4 times
-            the samples of spheres, four times those of the floor and three times the cache rays.
+            twice as many samples and cache rays. Where samples of spheres are doubled, pictures with many
+            have 2.5 times these, four times those of the floor and three times the cache rays.
         light_rays, reflections, near: see `gather.tracer.FinalGather`.
         cache_rays: of the cache per sphere, for every CACHE_CELLS cells of the grid's side; finer cells show
             the noise of the cache.
@@ -150,7 +151,7 @@ class RenderSettings:
         if quality.adapts and share < SPARSE:
             return Effort(spheres // 2, floor, cache_rays)
         if quality.adapts and share > DENSE:
-            times = (2.4, 4, 3) if few else (2, 2, 2)
+            times = (2.5, 4, 3) if few else (2, 2, 2)  # of spheres' samples, the floor's and cache rays
             return Effort(int(times[0] * spheres), times[1] * floor, times[2] * cache_rays)
         return Effort(spheres, floor, cache_rays)
 

@@ -24,7 +24,7 @@ from pointspider.render.scene import FLOOR_HEIGHT, LIGHT_RADIANCE
 
 TILES = 48  # per side of the floor's cached square
 REACH = 1.25  # half-width of that square: beyond it, spheres hide or add nothing that shows
-TILE_SHARE = 4  # a tile of the floor has one ray for every so many rays of a sphere
+TILE_SHARE = 4  # a tile of the floor has one point for every so many rays per sphere
 MAX_POINTS = 1 << 18  # on all spheres
 ROUNDS = 3  # reflections that are added up; those that follow are extrapolated
 SLOPE_PRIOR, MEAN_PRIOR = 1.0, 0.03  # ridge of the fits, in points; see `_fit`
@@ -34,11 +34,12 @@ POINT, TILE, LIGHT, TILE_LIGHT, TILE_REFLECTION, NEXT_REFLECTION = range(5, 11)
 
 @dataclass(frozen=True)
 class Density:
-    """How many points the cache is filled from, an input of a frozen function.
+    """From how many random points the cache is filled, an input of a frozen function.
 
     Attributes:
-        per_sphere, per_tile: points on each sphere and each tile of the floor.
-        opaque_per_sphere, opaque_per_tile: the same for arithmetic; see `rays.Shown`.
+        per_sphere, per_tile: points on each sphere and on each tile of the floor; the lengths of arrays.
+        opaque_per_sphere, opaque_per_tile: the same for arithmetic, so that all densities share kernels; see
+            `rays.Shown`.
     """
 
     per_sphere: int
@@ -48,7 +49,7 @@ class Density:
 
     @classmethod
     def of(cls, rays_per_sphere: int, spheres: int) -> "Density":
-        """Return the density for so many rays per sphere; there are fewer where there are many spheres."""
+        """Return the density for so many rays per sphere; all spheres have at most MAX_POINTS points."""
         counts = max(1, min(rays_per_sphere, MAX_POINTS // spheres)), -(-rays_per_sphere // TILE_SHARE)
         return cls(*counts, *(dr.opaque(mi.UInt32, count) for count in counts))
 
@@ -57,7 +58,13 @@ class Cache:
     """Filled by `fill`, then looked up by `radiance`."""
 
     def __init__(self, rays: Rays, random: Sampler, density: Density) -> None:
-        """Prepare an empty cache: `rays` trace what a scene shows, `random` are the random numbers."""
+        """Prepare an empty cache.
+
+        Args:
+            rays: trace what a scene shows.
+            random: the random numbers.
+            density: from how many points the cache is filled.
+        """
         self._rays, self._random, self._density = rays, random, density
         self._direct = dr.zeros(mi.Float, 4 * rays.shown.count)
         self._indirect = [self._direct] * 3

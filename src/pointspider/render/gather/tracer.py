@@ -20,7 +20,7 @@ Reichert, "A two-pass radiosity method driven by lights and viewer position", 19
   sRGB value of the mean is too bright where radiance varies within a cell. The cache estimates by how much
   (`detail`).
 
-Filling the cache and tracing are recorded once and replayed for other clouds of as many points
+Filling the cache and tracing are recorded once and replayed for other clouds of as many points and rays
 (`drjit.freeze`): recording and generating code would take a seventh of a picture of 64 x 64 pixels.
 
 What is approximate is small, and the tests compare it with the path tracer: the cache's coarseness, no
@@ -81,7 +81,7 @@ class FinalGather:
         self.light = Light()
         self.floor = Floor.under(self.light)
         self._view = View.of(points.camera)
-        # A recording is of one number of points and one of rays.
+        # A recording is of one number of points and one density; the kernels are the same for all
         llvm = mi.variant().startswith("llvm")  # with cuda Dr.Jit 1.5.0 aborts when it replays
         self._replayed = dr.freeze(self._picture, limit=2, warn_after=NEVER, enabled=llvm)
 
