@@ -128,7 +128,7 @@ def train(
     points, images, is_train = read_split()
     data = points[is_train], images[is_train], points[~is_train], images[~is_train]
     for seed, size, norm in itertools.product(seeds, batch_sizes, norms):
-        stem = OUT / f"mappers/width{width}_batch{size}_epochs{epochs}_{norm}_seed{seed}"
+        stem = OUT / f"mappers/width{width}_batch{size}_epochs{epochs}_{precision}_{norm}_seed{seed}"
         if stem.with_suffix(".json").exists():
             continue
         settings = MapperSettings(epochs=epochs, batch_size=size, base_width=width, precision=precision)
@@ -251,7 +251,7 @@ def parse_arguments() -> argparse.Namespace:
     command.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     command.add_argument("--norms", nargs="+", default=list(LABELS), choices=list(LABELS))
     command.add_argument("--device", default="cpu", help="default: cpu")
-    command.add_argument("--precision", default="fp32", help="default: fp32")
+    command.add_argument("--precision", default="fp32", choices=("fp32", "bf16"), help="default: fp32")
     commands.add_parser("fit").add_argument("--epochs", type=int, default=125, help="of the linear layer")
     command = commands.add_parser("tabulate")
     for name in ("labels", "classes", "pointnet"):
