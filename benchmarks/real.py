@@ -19,6 +19,7 @@ benchmarks/out/real.
 import argparse
 import itertools
 import runpy
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -144,6 +145,8 @@ def train(
 def candidates(space: ImageSpace, predict: Predict) -> Iterator[Candidate]:
     """References, baselines, and the mappers of every batch size."""
     runs = [{**read_json(path), "stem": path.with_suffix("")} for path in sorted(OUT.glob("mappers/*.json"))]
+    if len({run["precision"] for run in runs}) > 1:
+        sys.exit(f"{OUT / 'mappers'}: has mappers of both precisions; move those of one away.")
 
     def load(run: dict, epoch: str) -> Predict:
         return load_predictor(f"{run['stem']}_{epoch}.safetensors").predict
