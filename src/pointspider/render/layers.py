@@ -171,8 +171,10 @@ def smoothed(
     sums = np.concatenate([values, np.ones_like(values[..., :1])], axis=-1) * where[..., None]
     for _ in range(2):  # along rows, then along columns
         padded = np.pad(sums, ((reach, reach), (0, 0), (0, 0)))
-        shifted = [padded[step : step + len(sums)] for step in range(2 * reach + 1)]
-        sums = np.sum(shifted, axis=0).swapaxes(0, 1)
+        total = padded[: len(sums)].copy()
+        for step in range(1, 2 * reach + 1):
+            total += padded[step : step + len(sums)]
+        sums = total.swapaxes(0, 1)
     return np.where(where[..., None], sums[..., :3] / np.maximum(sums[..., 3:], 1), values)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Shaped, UInt8
+from jaxtyping import Bool, Float, Float32, Int, Shaped, UInt8
 from PIL import Image
 from tqdm import tqdm
 
@@ -175,7 +175,7 @@ class Renderer:
             count, layers = self.settings.paths, self.settings.in_layers
             features = trace(self._points, traced, count, self.settings.seed, layers)
             return np.pad(features, ((0, 0), (0, 0), (0, 3)))
-        spheres, floor = np.flatnonzero(discs), np.flatnonzero(traced & ~discs)
+        spheres, floor = (_along_curve(mask) for mask in (discs, traced & ~discs))
         cells = np.concatenate([spheres, floor])
         effort = self.settings.effort(float(discs.mean()))
         samples = np.repeat([effort.sphere_samples, effort.floor_samples], [len(spheres), len(floor)])
@@ -249,6 +249,15 @@ def write_renders(
             except InputError as error:
                 raise InputError(f"cloud {name}: {error}") from error
             write(name, image)
+
+
+def _along_curve(mask: Bool[np.ndarray, "G G"]) -> Int[np.ndarray, " n"]:
+    """Indices of the cells of a mask along Morton's curve: rays of one packet begin close to each other."""
+    from pointspider.render.gather.sampler import morton
+
+    row, column = np.nonzero(mask)
+    order = np.argsort(morton(column, row), kind="stable")
+    return row[order] * mask.shape[1] + column[order]
 
 
 def _grown(mask: Bool[np.ndarray, "G G"]) -> Bool[np.ndarray, "G G"]:
