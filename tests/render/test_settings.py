@@ -2,8 +2,6 @@ import pytest
 
 from pointspider.render.settings import QUALITIES, RenderSettings
 
-SPLIT = 2  # of pointspider.render.gather.tracer, which imports Mitsuba
-
 
 @pytest.mark.parametrize(("resolution", "cells"), [(1, 192), (64, 192), (128, 192), (129, 194), (224, 336)])
 def test_the_grid_is_finer_than_the_picture(resolution, cells):
@@ -33,8 +31,10 @@ def test_larger_cells_get_more_samples_and_finer_grids_more_cache_rays():
 
 
 @pytest.mark.parametrize("resolution", [64, 96, 128, 129, 224, 336])
-def test_samples_fill_the_parts_of_a_cell_evenly(resolution):
+def test_samples_fill_the_parts_of_a_cell_evenly(variant, resolution):
     """Otherwise the tracer leaves `detail` out."""
+    from pointspider.render.gather.tracer import SPLIT
+
     efforts = [RenderSettings(resolution).effort(share) for share in (0.05, 0.15, 0.3)]
     assert not any(each.sphere_samples % SPLIT**2 or each.floor_samples % SPLIT**2 for each in efforts)
 
